@@ -1,0 +1,56 @@
+"""Every number of the protocol in one place (spec 01).
+
+Rules of this file:
+- First the wire limits: every implementation must agree on them, or one accepts what another refuses.
+- Then local policy: an implementation may choose smaller ones.
+- The house test compares each name and number with the table in spec/01-limits.md.
+"""
+
+# Wire limits (spec 01.1): the same in every implementation.
+VERSION = 1
+MAX_FORWARD_JUMP = 2_000  # iterations; a legal jump stays under 10 ms
+MAX_ITERATION = 2**32 - 1
+MAX_EPOCH = 2**32 - 1
+MAX_GENERATION = 2**32 - 1
+MAX_RECORD_BYTES = 96 * 1024  # anything on a topic
+MAX_ENTRY_BYTES = 64 * 1024  # a log entry, before sealing
+MAX_CONTENT_BYTES = 64 * 1024  # one content, encoded
+MAX_BUNDLE_BYTES = 72 * 1024  # all contents of one frame, encoded
+MAX_BUNDLE_CONTENTS = 64
+MAX_PAIRWISE_BYTES = 72 * 1024  # one pairwise payload, before padding
+MAX_GROUP_DEVICES = 1_024
+MAX_ACCOUNT_DEVICES = 8
+MAX_NAME_BYTES = 256
+PADDING_FLOOR = 256  # bytes; Padme above it
+UPDATE_DISTANCE = 8  # a non-admin's update is invalid if one of the last 8 entries is its own update
+SIGNING_KEY_MESSAGES = 100  # frames under one signing key
+SIGNING_KEY_SECONDS = 24 * 3600
+
+# Local policy (spec 01.2): bounds on what is kept, and how long.
+MAX_SKIPPED_PER_CHAIN = 1_000
+MAX_SKIPPED_TOTAL = 20_000
+SKIPPED_SECONDS = 7 * 24 * 3600
+PREVIOUS_EPOCHS = 2
+PREVIOUS_EPOCH_SECONDS = 48 * 3600
+MAX_HELD_PER_SENDER = 64
+MAX_HELD_PER_GROUP = 256
+MAX_HELD_BYTES = 1024 * 1024
+MAX_KEY_REQUESTS_PER_CHAIN = 5
+MAX_KEY_REQUESTS_PER_HOUR = 3
+MAX_PENDING_SECRETS = 64  # epoch secrets held for entries not seen yet, per group
+MAX_ENTRY_TRIES = 5
+ENTRY_PAUSE_SECONDS = 10  # manners between entries of one author, removals excepted
+CONFIRM_PATIENCE_SECONDS = 30  # without a confirm, a member posts an update
+PQ_STEP_MESSAGES = 50
+PQ_STEP_SECONDS = 24 * 3600
+MAX_SKIPPED_PER_SESSION = 1_000
+MAX_SESSION_JUMP = 2_000
+SIGNED_PREKEY_SECONDS = 7 * 24 * 3600
+SIGNED_PREKEY_GRACE_SECONDS = 14 * 24 * 3600
+ONE_TIME_PREKEYS = 50  # kept in the pool
+SESSION_RESET_SECONDS = 3600  # at most one replacement of a wedged session in this time
+UPDATE_SECONDS = 7 * 24 * 3600
+SILENCE_SECONDS = 48 * 3600
+SEEN_HEAD_MESSAGES = 50
+MAX_WAITING_PER_DEVICE = 256  # pairwise items that wait for a session
+MAX_UNSENT_PER_GROUP = 4_096

@@ -1,0 +1,241 @@
+"""The strict codec: how every shape that crosses a boundary becomes bytes (spec 04).
+
+Rules of this file:
+- The only importer of `msgpack`. A shape is a frozen dataclass; on the wire it is an array by
+  position of unsigned integers, byte strings, short texts, nil (where optional), arrays and shapes.
+- One value has one encoding: what decodes but would be encoded otherwise raises `NonCanonical`.
+- Exact types: `True` is not 1, a text is not bytes. Every field has a bound.
+- Nothing but `MalformedFrame` (or what a field's own check raises) leaves `decode`.
+
+Shapes are declared in the chapter that uses them, not here; what is signed is the received bytes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Protocol,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
+
+import msgpack
+
+from groupcrypt.errors import MalformedFrame, NonCanonical
+from groupcrypt.protocol import limits
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Uint:
+    """An integer from 0 to `most`."""
+
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes: exactly `least` of them, or `least` to `most`; then `check`, which returns or raises."""
+
+    least: int
+    most: int | None = None
+    check: Callable[[bytes], bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A UTF-8 text of at most `most` bytes."""
+
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """An array of at most `most` items."""
+
+    most: int
+
+
+U8 = Annotated[int, Uint(2**8 - 1)]
+U16 = Annotated[int, Uint(2**16 - 1)]
+U32 = Annotated[int, Uint(2**32 - 1)]
+U64 = Annotated[int, Uint(2**64 - 1)]
+Bytes8 = Annotated[bytes, Blob(8)]
+Bytes16 = Annotated[bytes, Blob(16)]
+Bytes32 = Annotated[bytes, Blob(32)]
+Bytes64 = Annotated[bytes, Blob(64)]
+
+
+@runtime_checkable
+class BytesLike(Protocol):
+    """A field type of our own that is written as bytes, such as a private key."""
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Any: ...
+    def to_bytes(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How one field is turned into a msgpack value (`pack`) and back (`read`)."""
+
+    pack: Callable[[Any], Any]
+    read: Callable[[Any], Any]
+
+
+_SHAPES: Final[dict[type, tuple[_Codec, ...]]] = {}
+
+
+@dataclass_transform(frozen_default=True)
+def shape(cls: type[T]) -> type[T]:
+    """Make `cls` a frozen dataclass that `encode` and `decode` know; its repr shows no values."""
+    made = dataclass(frozen=True, slots=True, repr=False)(cls)
+    hints = get_type_hints(made, include_extras=True)
+    _SHAPES[made] = tuple(_codec_of(hints[field.name]) for field in fields(made))  # type: ignore[arg-type]  # a dataclass
+    return made
+
+
+def encode(value: object) -> bytes:
+    """The canonical bytes of a shape."""
+    return msgpack.packb(_pack_shape(value), use_bin_type=True)  # type: ignore[no-any-return]  # untyped library
+
+
+def decode(cls: type[T], data: bytes, limit: int = limits.MAX_RECORD_BYTES) -> T:
+    """Read one `cls` from exactly `data`, or raise `MalformedFrame`/`NonCanonical` (spec 04.2)."""
+    value = _unpack(data, limit)
+    result = _read_shape(cls, value)
+    if msgpack.packb(value, use_bin_type=True) != data:
+        raise NonCanonical(f"{cls.__name__}: not the canonical encoding")
+    return result
+
+
+def _unpack(data: bytes, limit: int) -> Any:
+    if len(data) > limit:
+        raise MalformedFrame(f"{len(data)} bytes where at most {limit} are allowed")
+    try:
+        return msgpack.unpackb(
+            data,
+            raw=False,
+            use_list=True,
+            strict_map_key=True,
+            max_map_len=0,
+            max_ext_len=0,
+        )
+    except (ValueError, RecursionError, MemoryError, msgpack.exceptions.UnpackException) as error:
+        # The library's texts may echo input, so they are not passed on.
+        raise MalformedFrame(f"not msgpack ({type(error).__name__})") from None
+
+
+def _pack_shape(value: object) -> list[Any]:
+    codecs = _SHAPES[type(value)]
+    names = type(value).__slots__  # type: ignore[attr-defined]  # set by dataclass(slots=True)
+    return [codec.pack(getattr(value, name)) for codec, name in zip(codecs, names, strict=True)]
+
+
+def _read_shape(cls: type[T], value: Any) -> T:
+    codecs = _SHAPES[cls]
+    if type(value) is not list or len(value) != len(codecs):
+        raise MalformedFrame(f"{cls.__name__}: not an array of {len(codecs)} fields")
+    try:
+        return cls(*[codec.read(item) for codec, item in zip(codecs, value, strict=True)])
+    except MalformedFrame as error:
+        raise type(error)(f"{cls.__name__}: {error}") from None
+
+
+def _codec_of(hint: Any) -> _Codec:
+    origin, args = get_origin(hint), get_args(hint)
+    if hint is bool:
+        return _Codec(int, _read_bool)
+    if origin is Annotated:
+        return _annotated(args[0], args[1])
+    if type(None) in args:  # X | None
+        (inner_hint,) = (arg for arg in args if arg is not type(None))
+        inner = _codec_of(inner_hint)
+        return _Codec(
+            lambda value: None if value is None else inner.pack(value),
+            lambda value: None if value is None else inner.read(value),
+        )
+    if origin is tuple:  # a fixed tuple of parts
+        return _fixed(tuple(_codec_of(arg) for arg in args))
+    supertype = getattr(hint, "__supertype__", None)
+    if supertype is not None:
+        raise TypeError(f"{hint} needs a bound: Annotated[{hint.__name__}, Blob(...)]")
+    if isinstance(hint, type) and hint in _SHAPES:
+        return _Codec(_pack_shape, lambda value: _read_shape(hint, value))
+    if isinstance(hint, type) and isinstance(hint, BytesLike):
+        return _Codec(lambda value: value.to_bytes(), lambda value: hint.from_bytes(_bytes(value)))
+    raise TypeError(f"no codec for a field of type {hint!r}")
+
+
+def _annotated(base: Any, bound: Any) -> _Codec:
+    match bound:
+        case Uint(most):
+            return _Codec(lambda value: value, lambda value: _read_uint(value, most))
+        case Blob(least, most, check):
+            top = least if most is None else most
+            return _Codec(bytes, lambda value: _read_blob(value, least, top, check))
+        case Text(most):
+            return _Codec(lambda value: value, lambda value: _read_text(value, most))
+        case Many(most):
+            item = _codec_of(get_args(base)[0])
+            return _Codec(
+                lambda value: [item.pack(part) for part in value],
+                lambda value: _read_many(value, most, item.read),
+            )
+        case _:
+            raise TypeError(f"no codec for {bound!r}")
+
+
+def _fixed(parts: tuple[_Codec, ...]) -> _Codec:
+    def read(value: Any) -> tuple[Any, ...]:
+        if type(value) is not list or len(value) != len(parts):
+            raise MalformedFrame(f"not an array of {len(parts)}")
+        return tuple(part.read(item) for part, item in zip(parts, value, strict=True))
+
+    return _Codec(
+        lambda value: [part.pack(item) for part, item in zip(parts, value, strict=True)], read
+    )
+
+
+def _read_bool(value: Any) -> bool:
+    return bool(_read_uint(value, 1))
+
+
+def _read_uint(value: Any, most: int) -> int:
+    if type(value) is not int or not 0 <= value <= most:
+        raise MalformedFrame(f"not an integer from 0 to {most}")
+    return value
+
+
+def _bytes(value: Any) -> bytes:
+    if type(value) is not bytes:
+        raise MalformedFrame("not bytes")
+    return value
+
+
+def _read_blob(
+    value: Any, least: int, most: int, check: Callable[[bytes], bytes] | None
+) -> bytes:
+    blob = _bytes(value)
+    if not least <= len(blob) <= most:
+        raise MalformedFrame(f"{len(blob)} bytes where {least} to {most} are allowed")
+    return blob if check is None else check(blob)
+
+
+def _read_text(value: Any, most: int) -> str:
+    if type(value) is not str or len(value) > most or len(value.encode()) > most:
+        raise MalformedFrame(f"not a text of at most {most} bytes")
+    return value
+
+
+def _read_many(value: Any, most: int, read: Callable[[Any], Any]) -> tuple[Any, ...]:
+    if type(value) is not list or len(value) > most:
+        raise MalformedFrame(f"not an array of at most {most}")
+    return tuple(read(item) for item in value)
