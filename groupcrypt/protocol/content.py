@@ -1,0 +1,129 @@
+"""What applications say: the registry of content types and their shapes (spec 11).
+
+Rules of this file:
+- A content is `[type, time, expires, body]`; the type decides the shape of the body.
+- An unknown type is kept and shown as `Unknown`, never dropped: a newer peer may use it.
+- `time` is the sender's clock in milliseconds: shown, never judged.
+- Nothing here knows whether a content goes to a group or to one person.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated, Final
+
+from groupcrypt.errors import ContentTooLarge, MalformedFrame
+from groupcrypt.protocol import limits, wire
+from groupcrypt.protocol.wire import U8, U16, U32, U64, Blob, Bytes16, Many, Text, shape
+
+
+class ContentType(IntEnum):
+    """The registry (spec 11.2). Numbers are never reused."""
+
+    CUSTOM = 0
+    TEXT = 1
+    RECEIPT = 2
+    LEAVE = 16  # a signed leave proposal (spec 09.7); never shown to the application
+    HEADS = 17  # a digest of what the sender saw per chain (spec 10.8)
+
+
+class ReceiptKind(IntEnum):
+    """What a receipt says of the messages it names (spec 11.4)."""
+
+    DELIVERED = 0
+    READ = 1
+
+
+@shape
+class TextContent:
+    """Text a person wrote, cleaned only where it is shown (spec 11.3)."""
+
+    text: Annotated[str, Text(limits.MAX_CONTENT_BYTES)]
+
+
+@shape
+class ReceiptContent:
+    """Messages that arrived or were read (spec 11.4)."""
+
+    kind: U8
+    messages: Annotated[tuple[Bytes16, ...], Many(256)]
+
+
+@shape
+class CustomContent:
+    """A builder's own content: a name and bytes (spec 11.5)."""
+
+    name: Annotated[str, Text(64)]
+    data: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
+
+
+@shape
+class LeaveContent:
+    """A signed leave proposal for the group it is sent in (spec 09.7)."""
+
+    proposal: Annotated[bytes, Blob(0, 1024)]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Unknown:
+    """A content of a type this version does not know, kept as it came (spec 11.6)."""
+
+    type: int
+    body: bytes
+
+
+Content = TextContent | ReceiptContent | CustomContent | LeaveContent | Unknown
+
+_SHAPES: Final[dict[int, type[TextContent | ReceiptContent | CustomContent | LeaveContent]]] = {
+    ContentType.CUSTOM: CustomContent,
+    ContentType.TEXT: TextContent,
+    ContentType.RECEIPT: ReceiptContent,
+    ContentType.LEAVE: LeaveContent,
+}
+_TYPES: Final = {shape_: number for number, shape_ in _SHAPES.items()}
+
+
+@shape
+class Envelope:
+    """The outer shape of every content (spec 11.1)."""
+
+    type: U16
+    time: U64  # milliseconds since 1970, the sender's clock
+    expires: U32  # seconds the content is shown for; 0: not limited
+    body: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Said:
+    """A decoded content with what travelled beside it."""
+
+    content: Content
+    time: int
+    expires: int
+
+
+def write_content(content: Content, *, time: int, expires: int = 0) -> bytes:
+    """Encode a content; raises `ContentTooLarge` above the limit of spec 01 (spec 11.1)."""
+    if isinstance(content, Unknown):
+        envelope = Envelope(content.type, time, expires, content.body)
+    else:
+        envelope = Envelope(_TYPES[type(content)], time, expires, wire.encode(content))
+    raw = wire.encode(envelope)
+    if len(raw) > limits.MAX_CONTENT_BYTES:
+        raise ContentTooLarge(
+            f"the content has {len(raw)} bytes, {limits.MAX_CONTENT_BYTES} are allowed: split it"
+        )
+    return raw
+
+
+def read_content(raw: bytes) -> Said:
+    """Decode a content; a body that is not its type's shape raises `MalformedFrame` (spec 11.1)."""
+    envelope = wire.decode(Envelope, raw, limits.MAX_CONTENT_BYTES)
+    known = _SHAPES.get(envelope.type)
+    content: Content
+    if known is None:
+        content = Unknown(envelope.type, envelope.body)
+    else:
+        content = wire.decode(known, envelope.body, limits.MAX_CONTENT_BYTES)
+    if isinstance(content, ReceiptContent) and content.kind > max(ReceiptKind):
+        raise MalformedFrame("a receipt of an unknown kind")
+    return Said(content, envelope.time, envelope.expires)
