@@ -96,7 +96,7 @@ class InvalidCard(LocalError):
 
 
 class RemoteError(GroupcryptError):
-    """A peer, the server or a file sent something we refuse. Nothing changed; the input is dropped."""
+    """A peer, the server or a file sent what we refuse. Nothing changed; the input is dropped."""
 
     code = "remote"
 

@@ -1,7 +1,8 @@
 """Every number of the protocol in one place (spec 01).
 
 Rules of this file:
-- First the wire limits: every implementation must agree on them, or one accepts what another refuses.
+- First the wire limits: every implementation must agree on them, or one accepts what another
+  refuses.
 - Then local policy: an implementation may choose smaller ones.
 - The house test compares each name and number with the table in spec/01-limits.md.
 """
@@ -27,7 +28,7 @@ MAX_SERVER_BYTES = 261  # "host:port" with the longest DNS name
 SAFETY_NUMBER_ROUNDS = 5_200
 MAX_NAME_BYTES = 256
 PADDING_FLOOR = 256  # bytes; Padme above it
-UPDATE_DISTANCE = 8  # a non-admin's update is invalid if one of the last 8 entries is its own update
+UPDATE_DISTANCE = 8  # a non-admin may not update while one of the last 8 entries is its update
 SIGNING_KEY_MESSAGES = 100  # frames under one signing key
 SIGNING_KEY_SECONDS = 24 * 3600
 

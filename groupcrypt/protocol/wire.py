@@ -17,6 +17,7 @@ from typing import (
     Any,
     Final,
     Protocol,
+    TypeGuard,
     TypeVar,
     dataclass_transform,
     get_args,
@@ -25,12 +26,14 @@ from typing import (
     runtime_checkable,
 )
 
-import msgpack
+import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
 from groupcrypt.errors import MalformedFrame, NonCanonical
 from groupcrypt.protocol import limits
 
 T = TypeVar("T")
+
+_msgpack: Final[Any] = msgpack  # it ships no types; every value it returns is checked below
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Uint:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Bytes: exactly `least` of them, or `least` to `most`; then `check`, which returns or raises."""
+    """Bytes: exactly `least`, or `least` to `most`; then `check`, which returns them or raises."""
 
     least: int
     most: int | None = None
@@ -104,14 +107,15 @@ def shape(cls: type[T]) -> type[T]:
 
 def encode(value: object) -> bytes:
     """The canonical bytes of a shape."""
-    return msgpack.packb(_pack_shape(value), use_bin_type=True)  # type: ignore[no-any-return]  # untyped library
+    packed: bytes = _msgpack.packb(_pack_shape(value), use_bin_type=True)
+    return packed
 
 
 def decode(cls: type[T], data: bytes, limit: int = limits.MAX_RECORD_BYTES) -> T:
     """Read one `cls` from exactly `data`, or raise `MalformedFrame`/`NonCanonical` (spec 04.2)."""
     value = _unpack(data, limit)
     result = _read_shape(cls, value)
-    if msgpack.packb(value, use_bin_type=True) != data:
+    if _msgpack.packb(value, use_bin_type=True) != data:
         raise NonCanonical(f"{cls.__name__}: not the canonical encoding")
     return result
 
@@ -120,7 +124,7 @@ def _unpack(data: bytes, limit: int) -> Any:
     if len(data) > limit:
         raise MalformedFrame(f"{len(data)} bytes where at most {limit} are allowed")
     try:
-        return msgpack.unpackb(
+        return _msgpack.unpackb(
             data,
             raw=False,
             use_list=True,
@@ -128,20 +132,20 @@ def _unpack(data: bytes, limit: int) -> Any:
             max_map_len=0,
             max_ext_len=0,
         )
-    except (ValueError, RecursionError, MemoryError, msgpack.exceptions.UnpackException) as error:
+    except (ValueError, RecursionError, MemoryError, _msgpack.exceptions.UnpackException) as error:
         # The library's texts may echo input, so they are not passed on.
         raise MalformedFrame(f"not msgpack ({type(error).__name__})") from None
 
 
 def _pack_shape(value: object) -> list[Any]:
     codecs = _SHAPES[type(value)]
-    names = type(value).__slots__  # type: ignore[attr-defined]  # set by dataclass(slots=True)
+    names: tuple[str, ...] = getattr(type(value), "__slots__")  # noqa: B009  # `shape` sets it
     return [codec.pack(getattr(value, name)) for codec, name in zip(codecs, names, strict=True)]
 
 
 def _read_shape(cls: type[T], value: Any) -> T:
     codecs = _SHAPES[cls]
-    if type(value) is not list or len(value) != len(codecs):
+    if not _is_array(value) or len(value) != len(codecs):
         raise MalformedFrame(f"{cls.__name__}: not an array of {len(codecs)} fields")
     try:
         return cls(*[codec.read(item) for codec, item in zip(codecs, value, strict=True)])
@@ -168,7 +172,8 @@ def _codec_of(hint: Any) -> _Codec:
     if supertype is not None:
         raise TypeError(f"{hint} needs a bound: Annotated[{hint.__name__}, Blob(...)]")
     if isinstance(hint, type) and hint in _SHAPES:
-        return _Codec(_pack_shape, lambda value: _read_shape(hint, value))
+        known: type[Any] = hint
+        return _Codec(_pack_shape, lambda value: _read_shape(known, value))
     if isinstance(hint, type) and isinstance(hint, BytesLike):
         return _Codec(lambda value: value.to_bytes(), lambda value: hint.from_bytes(_bytes(value)))
     raise TypeError(f"no codec for a field of type {hint!r}")
@@ -176,18 +181,18 @@ def _codec_of(hint: Any) -> _Codec:
 
 def _annotated(base: Any, bound: Any) -> _Codec:
     match bound:
-        case Uint(most):
-            return _Codec(lambda value: value, lambda value: _read_uint(value, most))
+        case Uint(greatest):
+            return _Codec(lambda value: value, lambda value: _read_uint(value, greatest))
         case Blob(least, most, check):
             top = least if most is None else most
             return _Codec(bytes, lambda value: _read_blob(value, least, top, check))
-        case Text(most):
-            return _Codec(lambda value: value, lambda value: _read_text(value, most))
-        case Many(most):
+        case Text(size):
+            return _Codec(lambda value: value, lambda value: _read_text(value, size))
+        case Many(count):
             item = _codec_of(get_args(base)[0])
             return _Codec(
                 lambda value: [item.pack(part) for part in value],
-                lambda value: _read_many(value, most, item.read),
+                lambda value: _read_many(value, count, item.read),
             )
         case _:
             raise TypeError(f"no codec for {bound!r}")
@@ -195,13 +200,17 @@ def _annotated(base: Any, bound: Any) -> _Codec:
 
 def _fixed(parts: tuple[_Codec, ...]) -> _Codec:
     def read(value: Any) -> tuple[Any, ...]:
-        if type(value) is not list or len(value) != len(parts):
+        if not _is_array(value) or len(value) != len(parts):
             raise MalformedFrame(f"not an array of {len(parts)}")
         return tuple(part.read(item) for part, item in zip(parts, value, strict=True))
 
     return _Codec(
         lambda value: [part.pack(item) for part, item in zip(parts, value, strict=True)], read
     )
+
+
+def _is_array(value: Any) -> TypeGuard[list[Any]]:
+    return type(value) is list
 
 
 def _read_bool(value: Any) -> bool:
@@ -220,9 +229,7 @@ def _bytes(value: Any) -> bytes:
     return value
 
 
-def _read_blob(
-    value: Any, least: int, most: int, check: Callable[[bytes], bytes] | None
-) -> bytes:
+def _read_blob(value: Any, least: int, most: int, check: Callable[[bytes], bytes] | None) -> bytes:
     blob = _bytes(value)
     if not least <= len(blob) <= most:
         raise MalformedFrame(f"{len(blob)} bytes where {least} to {most} are allowed")
@@ -236,6 +243,6 @@ def _read_text(value: Any, most: int) -> str:
 
 
 def _read_many(value: Any, most: int, read: Callable[[Any], Any]) -> tuple[Any, ...]:
-    if type(value) is not list or len(value) > most:
+    if not _is_array(value) or len(value) > most:
         raise MalformedFrame(f"not an array of at most {most}")
     return tuple(read(item) for item in value)
