@@ -115,6 +115,13 @@ class NonCanonical(MalformedFrame):
     spec = "04.2"
 
 
+class UnknownType(MalformedFrame):
+    """A message of a type we do not know; only this message is refused."""
+
+    code = "unknown-type"
+    spec = "13.3"
+
+
 class UnsupportedVersion(RemoteError):
     """A version byte we do not speak. There is one version and no negotiation."""
 
