@@ -181,7 +181,7 @@ def load(path: Path) -> list[Vector]:
     parsed: Any = json.loads(path.read_text("ascii"))
     if not isinstance(parsed, list):
         raise ValueError("not a list")  # noqa: TRY004  # a file's content, not an argument's type
-    vectors: list[Any] = parsed
+    vectors: list[Any] = [*parsed]
     bad = path.name.endswith(".bad.json")
     names: set[str] = set()
     for one in vectors:
