@@ -23,12 +23,15 @@ MAX_GROUP_DEVICES = 1_024
 MAX_ACCOUNT_DEVICES = 8
 MAX_DEVICE_LIST_BYTES = 4_096  # signed; eight devices and 32 ancestors take 3,100
 MAX_LIST_ANCESTORS = 32  # hashes of earlier lists in a device list
+MAX_STATEMENT_BYTES = 256  # a signed leave or confirm
+MIN_TIMER_SECONDS = 5
+MAX_TIMER_SECONDS = 4 * 7 * 24 * 3600
 MAX_CARD_BYTES = 512  # before base64
 MAX_SERVER_BYTES = 261  # "host:port" with the longest DNS name
 SAFETY_NUMBER_ROUNDS = 5_200
 MAX_NAME_BYTES = 256
 PADDING_FLOOR = 256  # bytes; Padme above it
-UPDATE_DISTANCE = 8  # a non-admin may not update while one of the last 8 entries is its update
+UPDATE_DISTANCE = 8  # entries between a non-admin's updates; fewer in small groups (spec 09.6)
 SIGNING_KEY_MESSAGES = 100  # frames under one signing key
 SIGNING_KEY_SECONDS = 24 * 3600
 
