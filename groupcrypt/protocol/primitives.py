@@ -231,6 +231,8 @@ def verify(public: bytes, signature: bytes, label: str, *parts: bytes) -> None:
     """
     if public in _SIGN_SMALL_ORDER:
         raise BadKey("an Ed25519 public key of small order")
+    if signature[:32] in _SIGN_SMALL_ORDER:  # non-canonical ones never equal the computed R
+        raise AuthenticationFailed("a signature does not verify")
     try:
         key = Ed25519PublicKey.from_public_bytes(public)
         key.verify(signature, PREFIX + digest(label, *parts))
