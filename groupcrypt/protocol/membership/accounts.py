@@ -16,7 +16,12 @@ from typing import Annotated, Final, Self
 from groupcrypt.errors import MalformedFrame, UnsupportedVersion
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash
-from groupcrypt.protocol.identity import DeviceCertificate, DeviceList, stored_device_list
+from groupcrypt.protocol.identity import (
+    DeviceCertificate,
+    DeviceList,
+    check_name,
+    stored_device_list,
+)
 from groupcrypt.protocol.primitives import digest, number
 from groupcrypt.protocol.wire import U8, U32, Blob, Bytes32, Many, Text, decode, encode, shape
 
@@ -40,6 +45,7 @@ class Settings:
 
 def check_settings(settings: Settings) -> None:
     """Raises `MalformedFrame` for values that spec 09.2 does not define."""
+    check_name(settings.name)
     if settings.who_may_add > Who.MEMBERS or settings.timer_by > Who.MEMBERS:
         raise MalformedFrame("a setting names nobody we know")
     if (
