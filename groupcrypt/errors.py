@@ -88,6 +88,13 @@ class Exhausted(LocalError):
     spec = "01.1"
 
 
+class SessionWedged(LocalError):
+    """The pairwise session is wedged; start a new one (at most once an hour) before sealing."""
+
+    code = "session-wedged"
+    spec = "07.6"
+
+
 class InvalidCard(LocalError):
     """The text is not a contact card, or a card of another version."""
 
@@ -141,6 +148,13 @@ class AuthenticationFailed(RemoteError):
 
     code = "authentication-failed"
     spec = "03.3"
+
+
+class SessionBroken(AuthenticationFailed):
+    """A peer's message that the pairwise session cannot open: wedge the session and replace it."""
+
+    code = "session-broken"
+    spec = "07.6"
 
 
 class Duplicate(RemoteError):
@@ -211,6 +225,13 @@ class UnknownPrekey(RemoteError):
 
     code = "unknown-prekey"
     spec = "05.4"
+
+
+class UnknownResumption(UnknownPrekey):
+    """A first message mixes in a resumption secret we do not hold: answer with a start without."""
+
+    code = "unknown-resumption"
+    spec = "05.6"
 
 
 class StoreError(GroupcryptError):
