@@ -127,7 +127,7 @@ class FrameStream:
         """
         payloads = self.buffer.feed(b"")
         while not payloads:
-            data = b""
+            data: bytes | bytearray = b""
             with trio.move_on_after(self.pace.silence):
                 try:
                     data = await self._stream.receive_some(READ_BYTES)

@@ -20,7 +20,6 @@ from groupcrypt.protocol.broadcast.messages import (
     Code,
     Done,
     Entry,
-    Goaway,
     Greeting,
     Hello,
     Limits,
@@ -130,7 +129,8 @@ class Broadcast:
                 return self.count(request.pool)
             case Hello(version=version):
                 known = version == VERSION
-                return Greeting(VERSION, now, self.limits) if known else Goaway(Code.UNSUPPORTED, 0)
+                greeting = Greeting(VERSION, now, self.limits)
+                return greeting if known else Refused(Code.UNSUPPORTED, 0)
             case Ping():
                 return Pong()
             case Unsubscribe():

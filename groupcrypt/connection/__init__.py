@@ -1,0 +1,11 @@
+"""The client's side of a connection: TLS with a pinned key, pipelined requests (spec 13.2).
+
+Rules of this package:
+- `tls` < `client`; the public names are these.
+- One connection, no reconnecting and no state that outlives it.
+"""
+
+from groupcrypt.connection.client import Connection, Incoming, Replied, connect, connected
+from groupcrypt.connection.tls import ALPN, pin_of
+
+__all__ = ["ALPN", "Connection", "Incoming", "Replied", "connect", "connected", "pin_of"]
