@@ -150,13 +150,9 @@ def _core(found: Distribution) -> ReceivingCore:
 
 
 def _check_same_chain(found: Distribution, core: ReceivingCore) -> None:
-    same_name = (found.device, found.generation, found.epoch) == (
-        core.device,
-        core.generation,
-        core.epoch,
-    )
-    if not same_name:
-        raise ValueError("`known` is not the chain of this owner, epoch and generation")
+    # Local invariant: the caller looked `known` up by these.
+    assert (found.device, found.generation) == (core.device, core.generation)
+    assert found.epoch == core.epoch
     ahead = found.iteration - core.iteration
     chain_key = core.chain_key
     if 0 <= ahead <= limits.MAX_FORWARD_JUMP:

@@ -43,7 +43,6 @@ _BODY_AT: Final = 1 + 32 + HEADER_BYTES + _SIGNATURE_BYTES + TAG_BYTES
 MIN_FRAME_BYTES: Final = _BODY_AT + limits.PADDING_FLOOR + 2 * TAG_BYTES
 _HAS_VOUCH: Final = 1
 _HAS_PREVIOUS: Final = 2
-_EXTENSION_NONCE: Final = bytes(11) + b"\1"  # the sealed head has nonce zero under the same key
 _NO_SIGNATURE: Final = bytes(_SIGNATURE_BYTES)
 _NO_CHAIN: Final = bytes(HEADER_BYTES - 1)
 
@@ -118,19 +117,14 @@ def hash_body(body: bytes) -> bytes:
     return digest("body", body)
 
 
-def header_key(keys: FrameKeys, commit_tag: bytes) -> bytes:
-    """The key that seals one frame's head and extension."""
-    return mac(keys.header, "header key", commit_tag)
-
-
-def seal_extension(key: bytes, fields: bytes) -> bytes:
+def seal_extension(keys: FrameKeys, commit_tag: bytes, fields: bytes) -> bytes:
     """The optional fields, in front of the ciphertext; nothing if there are none."""
-    return seal(key, fields, b"", _EXTENSION_NONCE) if fields else b""
+    return seal(_extension_key(keys, commit_tag), fields, b"") if fields else b""
 
 
-def assemble(keys: FrameKeys, key: bytes, proof: FrameProof, body: bytes) -> bytes:
-    """The frame's bytes from its parts; `key` is the frame's header key."""
-    head = seal(key, proof.header + proof.signature, b"")
+def assemble(keys: FrameKeys, proof: FrameProof, body: bytes) -> bytes:
+    """The frame's bytes from its parts."""
+    head = seal(_header_key(keys, proof.commit_tag), proof.header + proof.signature, b"")
     front = limits.VERSION.to_bytes(1, "big") + proof.commit_tag + head
     return front + body + _membership_tag(keys, front, proof.body_hash)
 
@@ -158,12 +152,11 @@ def open_header(keys: FrameKeys, context: Context, frame: bytes) -> Header:
     if not equal(frame[-TAG_BYTES:], _membership_tag(keys, front, body_hash)):
         raise AuthenticationFailed("a frame that no member of this epoch made")
     commit_tag = frame[1:33]
-    key = header_key(keys, commit_tag)
-    head = unseal(key, front[33:], b"")
+    head = unseal(_header_key(keys, commit_tag), front[33:], b"")
     raw = head[:HEADER_BYTES]
     kind, flags, device, generation, iteration, _guard, name = _HEADER.unpack(raw)
     if kind == MESSAGE:
-        vouch, previous, size = _read_extension(key, flags, body)
+        vouch, previous, size = _read_extension(keys, commit_tag, flags, body)
     elif kind in KINDS and raw[1:] == _NO_CHAIN and head[HEADER_BYTES:] == _NO_SIGNATURE:
         vouch, previous, size = None, None, 0
     else:
@@ -199,12 +192,20 @@ def _check_size(frame: bytes) -> None:
         raise UnsupportedVersion(f"a frame of version {frame[0]}")
 
 
+def _header_key(keys: FrameKeys, commit_tag: bytes) -> bytes:
+    return mac(keys.header, "header key", commit_tag)
+
+
+def _extension_key(keys: FrameKeys, commit_tag: bytes) -> bytes:
+    return mac(keys.header, "extension key", commit_tag)
+
+
 def _membership_tag(keys: FrameKeys, front: bytes, body_hash: bytes) -> bytes:
     return mac(keys.membership, "membership tag", front, body_hash)[:TAG_BYTES]
 
 
 def _read_extension(
-    key: bytes, flags: int, body: bytes
+    keys: FrameKeys, commit_tag: bytes, flags: int, body: bytes
 ) -> tuple[bytes | None, tuple[int, bytes] | None, int]:
     if flags == 0:
         return None, None, 0
@@ -213,7 +214,7 @@ def _read_extension(
     vouched = VOUCH_BYTES if flags & _HAS_VOUCH else 0
     stated = _PREVIOUS.size if flags & _HAS_PREVIOUS else 0
     size = vouched + stated + TAG_BYTES
-    fields = unseal(key, body[:size], b"", _EXTENSION_NONCE)
+    fields = unseal(_extension_key(keys, commit_tag), body[:size], b"")
     vouch = fields[:vouched] if vouched else None
     previous: tuple[int, bytes] | None = _PREVIOUS.unpack(fields[vouched:]) if stated else None
     return vouch, previous, size
@@ -231,7 +232,7 @@ def seal_control(
     body = seal(_control_key(control_key, kind, name), pad(plaintext), b"")
     raw = bytes((kind,)) + _NO_CHAIN
     proof = FrameProof(raw, name, hash_body(body), _NO_SIGNATURE)
-    return assemble(keys, header_key(keys, name), proof, body)
+    return assemble(keys, proof, body)
 
 
 def open_control(header: Header, control_key: bytes, frame: bytes) -> bytes:

@@ -87,8 +87,7 @@ def seal(
     position = frames.position_of(context, header)
     bundle, commitments = _bundle(contents, random[_GUARD_BYTES:])
     tag = commit_tag(position, commitments)
-    key = frames.header_key(keys, tag)
-    sealed = frames.seal_extension(key, fields)
+    sealed = frames.seal_extension(keys, tag, fields)
     chain_key, message_key = chains.step(chain.chain_key)
     padded = frames.pad_beside(bundle, len(sealed))
     body = sealed + seal_bytes(body_key(message_key, position), padded, tag)
@@ -98,7 +97,7 @@ def seal(
     following = replace(
         chain, iteration=chain.iteration + 1, chain_key=chain_key, signed=chain.signed + 1
     )
-    return following, frames.assemble(keys, key, proof, body)
+    return following, frames.assemble(keys, proof, body)
 
 
 def open_frame(
@@ -187,6 +186,9 @@ def _check_sendable(
         raise Exhausted("a new signing key is due")
     if not 1 <= len(contents) <= limits.MAX_BUNDLE_CONTENTS:
         raise ContentTooLarge(f"{len(contents)} contents in one frame")
+    # Local invariants: logical ids are drawn by us, 16 bytes each.
+    assert {len(message) for message, _ in contents} == {16}
+    assert len({message for message, _ in contents}) == len(contents)
     sizes = [len(content) for _, content in contents]
     total = sum(sizes) + _ITEM.size * len(sizes)
     if max(sizes) > limits.MAX_CONTENT_BYTES or total > limits.MAX_BUNDLE_BYTES:
