@@ -1,0 +1,206 @@
+"""Starts: how a channel begins, from either side, and which one stays (spec 07.4).
+
+Rules of this file:
+- Nothing is adopted before the AEAD has opened.
+- Starts that cross converge: both sides compare the same public values and keep the same channel.
+- A peer that should know a resumption secret and does not show it gets an unproven channel.
+
+The agreement itself is chapter 05.
+"""
+
+from dataclasses import dataclass, replace
+
+from groupcrypt.errors import (
+    AuthenticationFailed,
+    Expired,
+    NotAllowed,
+    UnknownPrekey,
+    UnknownResumption,
+)
+from groupcrypt.protocol import handshake, limits, ratchet
+from groupcrypt.protocol.handshake import Bundle, Hello, ListName, Prekeys
+from groupcrypt.protocol.identity import DeviceCertificate, LocalIdentity
+from groupcrypt.protocol.pairwise.envelope import Inner, associated, pair_key
+from groupcrypt.protocol.pairwise.session import (
+    AwaitingReply,
+    Channel,
+    Established,
+    Link,
+    Session,
+    prune,
+    retire,
+)
+from groupcrypt.protocol.primitives import Entropy
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Received:
+    """A message that opened, and what is to be kept now.
+
+    `started`: it opened a new channel. `lists` are then the device lists its start named, (the
+    sender's, ours). `proven` is that of the channel it came on, not always the current one.
+    """
+
+    session: Session
+    prekeys: Prekeys
+    payload: bytes
+    started: bool
+    proven: bool
+    lists: tuple[ListName, ListName] | None
+
+
+def start(
+    me: LocalIdentity,
+    bundle: Bundle,
+    one_time: bytes | None,
+    *,
+    my_list: tuple[int, bytes],
+    peer_list: tuple[int, bytes],
+    resumption: Session | None,
+    now: float,
+    entropy: Entropy,
+) -> AwaitingReply:
+    """Start a channel to the owner of `bundle`; `resumption` is the session held so far (07.4).
+
+    `one_time` is an item of its pool as published; the lists are (version, hash). The result
+    replaces the session held. Raises what `read_one_time` does, and `NotAllowed` for an own bundle
+    or one that is not of the session's device.
+    """
+    peer = bundle.certificate
+    if resumption is not None and resumption.peer != peer:
+        raise NotAllowed("a bundle of another device than the session's")
+    key = None if one_time is None else handshake.read_one_time(one_time, peer)
+    held = None if resumption is None else prune(resumption, now)
+    link = new_link(me, peer) if held is None else held.link
+    created = max(int(now), link.heard + 1, 0 if held is None else held.created + 1)
+    made = handshake.initiate(
+        me,
+        bundle,
+        key,
+        lists=(ListName(*my_list), ListName(*peer_list)),
+        created=created,
+        replaces=None if held is None else held.channel.id,
+        resumption=link.named,
+        entropy=entropy,
+    )
+    channel = Channel(
+        id=made.agreed.channel,
+        base=handshake.read_hello(made.hello).base,
+        created=created,
+        resumed=link.named is not None,
+        proven=held is None or held.proven,
+        ratchet=ratchet.initiator(made.agreed.root, bundle.body.dh, now),
+    )
+    if held is not None:
+        link = retire(link, held.channel, now)
+    return AwaitingReply(replace(link, started=int(now)), channel, made.hello)
+
+
+def new_link(me: LocalIdentity, peer: DeviceCertificate) -> Link:
+    """A link to a device that no session was held with; raises `BadKey` (spec 07.1)."""
+    return Link(
+        peer=peer,
+        pair=pair_key(me, peer),
+        named=None,
+        shown=(),
+        retired=(),
+        ended=b"",
+        heard=0,
+        started=0,
+    )
+
+
+def accept_start(
+    me: LocalIdentity,
+    prekeys: Prekeys,
+    session: Session | None,
+    inner: Inner,
+    *,
+    link: Link,
+    hello: Hello,
+    now: float,
+) -> Received:
+    """A channel that the peer starts (spec 07.4); the link's tag was checked."""
+    stale = hello.created <= link.heard
+    place = _resumed_place(link, hello)
+    try:
+        if hello.resumed is not None and place is None:
+            raise UnknownResumption("a start resumes what is not held here")
+        answer = handshake.respond(
+            me, prekeys, inner.raw_hello, hello, None if place is None else link.shown[place]
+        )
+    except UnknownPrekey as error:
+        if stale:  # nobody waits for an answer to it
+            raise Expired("a start that was overtaken") from error
+        raise
+    agreed = answer.agreed
+    if agreed.channel != inner.channel:
+        raise AuthenticationFailed("a start with another channel's name")
+    must_resume = bool(link.shown)
+    channel, payload = open_on(
+        me,
+        Channel(
+            id=agreed.channel,
+            base=hello.base,
+            created=hello.created,
+            resumed=place is not None,
+            proven=(session is None or session.proven) and not (must_resume and place is None),
+            ratchet=ratchet.responder(agreed.root, answer.ratchet_key, now),
+        ),
+        inner,
+        now,
+    )
+    if place is not None:  # the peer holds this one: those before it will not be named again
+        link = replace(link, shown=link.shown[: place + 1])
+    link = replace(link, heard=heard_until(link, hello.created, now))
+    return Received(
+        _adopt(session, link, channel, hello, now, stale=stale),
+        answer.prekeys,
+        payload,
+        started=True,
+        proven=channel.proven,
+        lists=(hello.own_list, hello.peer_list),
+    )
+
+
+def _adopt(
+    session: Session | None, link: Link, channel: Channel, hello: Hello, now: float, *, stale: bool
+) -> Session:
+    """The session after a start of the peer's: on its channel, or on ours beside it (07.4)."""
+    if session is None:
+        return Established(link, channel)
+    if stale or (
+        isinstance(session, AwaitingReply) and _ours_wins(session.channel, channel, hello)
+    ):
+        return replace(session, link=retire(link, channel, now))
+    return Established(retire(link, session.channel, now), channel)
+
+
+def _ours_wins(ours: Channel, theirs: Channel, hello: Hello) -> bool:
+    """Which of two crossing starts stays; both sides find the same (spec 07.4)."""
+    if hello.replaces == ours.id:
+        return False
+    if ours.resumed != theirs.resumed:
+        return theirs.resumed
+    return ours.base < theirs.base
+
+
+def _resumed_place(link: Link, hello: Hello) -> int | None:
+    for place, secret in enumerate(link.shown):
+        if handshake.resumption_name(secret) == hello.resumed:
+            return place
+    return None
+
+
+def heard_until(link: Link, created: int, now: float) -> int:
+    """The clock up to which the peer's starts are stale; a wrong clock costs a day (spec 07.4)."""
+    return max(link.heard, min(created, int(now) + limits.START_CLOCK_SECONDS))
+
+
+def open_on(me: LocalIdentity, channel: Channel, inner: Inner, now: float) -> tuple[Channel, bytes]:
+    """(channel, payload) of a message on this channel; raises as `ratchet.open_message` does."""
+    ad = associated(inner.sender, me.device, channel.id)
+    advanced, payload = ratchet.open_message(
+        channel.ratchet, inner.header, inner.ciphertext, ad, now=now
+    )
+    return replace(channel, ratchet=advanced), payload
