@@ -66,5 +66,6 @@ SESSION_RESET_SECONDS = 3600  # at most one replacement of a wedged session in t
 UPDATE_SECONDS = 7 * 24 * 3600
 SILENCE_SECONDS = 48 * 3600
 SEEN_HEAD_MESSAGES = 50
+MAX_GENERATIONS = 4  # chains of one device in one epoch; the oldest goes
 MAX_WAITING_PER_DEVICE = 256  # pairwise items that wait for a session
 MAX_UNSENT_PER_GROUP = 4_096

@@ -27,6 +27,7 @@ from groupcrypt.protocol.membership.log import entry_commit as entry_commit
 from groupcrypt.protocol.membership.log import genesis_hash as genesis_hash
 from groupcrypt.protocol.membership.log import group_id as group_id
 from groupcrypt.protocol.membership.log import log_hash as log_hash
+from groupcrypt.protocol.membership.log import log_hashes as log_hashes
 from groupcrypt.protocol.membership.log import read_entry as read_entry
 from groupcrypt.protocol.membership.log import sign_entry as sign_entry
 from groupcrypt.protocol.membership.ops import update_distance as update_distance

@@ -167,6 +167,15 @@ def log_hash(previous: LogHash, body: bytes) -> LogHash:
     return LogHash(digest("log", previous, body))
 
 
+def log_hashes(log: tuple[bytes, ...]) -> tuple[LogHash, ...]:
+    """lh_0 .. lh_e of a log that was checked before (spec 09.4)."""
+    hashes: list[LogHash] = []
+    for raw in log:
+        body = read_entry(raw)[1].body
+        hashes.append(log_hash(hashes[-1], body) if hashes else genesis_hash(group_id(body)))
+    return tuple(hashes)
+
+
 def genesis_hash(group: GroupId) -> LogHash:
     """The hash of the log that has the genesis entry alone (spec 09.4)."""
     return LogHash(digest("log genesis", group))

@@ -1,0 +1,271 @@
+"""This device's own slots and cards, and the people it knows (spec 12.2).
+
+Rules of this file:
+- What a slot says is believed only as far as the account key signed it.
+- A list that does not follow the known one pauses sending to that account; the user decides.
+- Every value a device publishes is an outbox row, so a crash repeats it byte for byte.
+"""
+
+from dataclasses import replace
+
+from groupcrypt.errors import (
+    AuthenticationFailed,
+    IdentityChanged,
+    RemoteError,
+    UnknownDevice,
+)
+from groupcrypt.protocol import broadcast, handshake, identity, limits, wire
+from groupcrypt.protocol.broadcast import (
+    PoolCount,
+    PoolPut,
+    SlotValue,
+    token_hash,
+    write_request,
+)
+from groupcrypt.protocol.device.state import (
+    DeviceCore,
+    DeviceState,
+    Mailbox,
+    OwnSlot,
+    Person,
+    Work,
+)
+from groupcrypt.protocol.events import ContactSeen, IdentityAlarm
+from groupcrypt.protocol.handshake import Prekeys
+from groupcrypt.protocol.identifiers import AccountId, DeviceId
+from groupcrypt.protocol.identity import (
+    AccountRecord,
+    Card,
+    DeviceEntry,
+    DeviceList,
+    LocalIdentity,
+    read_account_record,
+    stored_device_list,
+)
+from groupcrypt.protocol.primitives import DhPrivate, Entropy, SigningKey
+
+
+def found(
+    name: str, server: str, server_key: bytes, *, now: float, entropy: Entropy
+) -> DeviceState:
+    """A new account with one device; nothing is published yet (spec 12.2)."""
+    account_key = SigningKey.generate(entropy)
+    signing, dh = SigningKey.generate(entropy), DhPrivate.generate(entropy)
+    certificate = identity.certify(account_key, signing, dh)
+    listed = identity.make_device_list(account_key, None, [certificate])
+    core = DeviceCore(
+        identity=LocalIdentity(certificate, signing, dh),
+        account_key=account_key,
+        device_list=listed.raw,
+        name=name,
+        server=server,
+        server_key=server_key,
+        account_slot=OwnSlot(SigningKey.generate(entropy), entropy(32), 0),
+        device_slot=OwnSlot(SigningKey.generate(entropy), entropy(32), 0),
+        first=Mailbox(entropy(32), entropy(32), 0, 0),
+        second=Mailbox(entropy(32), entropy(32), 0, 0),
+        put_token=entropy(32),
+        take_token=entropy(32),
+        pool_next=0,
+        pool_asked=0,
+        prekeys_at=int(now * 1000),
+        outbox_next=1,
+        inbox_next=1,
+    )
+    prekeys = Prekeys(handshake.make_signed_prekeys(1, now, entropy))
+    return DeviceState(core, prekeys)
+
+
+def card(state: DeviceState) -> Card:
+    """What to give to somebody, so that they can reach this account (spec 02.5)."""
+    core = state.core
+    return Card(
+        state.account,
+        core.server,
+        core.server_key,
+        broadcast.slot_name(core.account_slot.signing.public),
+        core.account_slot.opening,
+    )
+
+
+def own_record(core: DeviceCore) -> AccountRecord:
+    """The value of this account's slot (spec 02.4)."""
+    entry = DeviceEntry(
+        core.identity.device,
+        broadcast.slot_name(core.device_slot.signing.public),
+        core.device_slot.opening,
+    )
+    return AccountRecord(core.device_list, (entry,), core.name)
+
+
+def publish_account(work: Work) -> None:
+    """Put the account's record into its slot (spec 12.2)."""
+    core = work.state.core
+    slot = replace(core.account_slot, version=core.account_slot.version + 1)
+    value = identity.seal_slot(slot.opening, wire.encode(own_record(core)), work.entropy)
+    work.post(write_request(0, broadcast.sign_slot(slot.signing, slot.version, value)))
+    work.set_core(account_slot=slot)
+
+
+def publish_device(work: Work) -> None:
+    """Put the prekey bundle into the device's slot, under a version of its own (spec 12.2)."""
+    core = work.state.core
+    slot = replace(core.device_slot, version=core.device_slot.version + 1)
+    bundle = handshake.make_bundle(
+        core.identity,
+        work.state.prekeys.current,
+        mailbox=token_hash(core.first.read_token),
+        mailbox_token=core.first.write_token,
+        pool=token_hash(core.put_token),
+        pool_token=core.take_token,
+    )
+    value = identity.seal_slot(slot.opening, bundle, work.entropy)
+    work.post(write_request(0, broadcast.sign_slot(slot.signing, slot.version, value)))
+    work.set_core(device_slot=slot)
+
+
+def top_up_pool(work: Work, count: int) -> None:
+    """Make one-time prekeys and put their public halves into the pool (spec 05.2)."""
+    core = work.state.core
+    made, items = handshake.make_one_time(core.identity, core.pool_next, count, work.entropy)
+    put = PoolPut(core.put_token, token_hash(core.take_token), core.pool_next, items)
+    work.post(write_request(0, put))
+    work.set(prekeys=handshake.with_one_time(work.state.prekeys, made))
+    work.set_core(pool_next=core.pool_next + count)
+
+
+def ask_pool(work: Work) -> None:
+    """Ask how many one-time prekeys the server still has."""
+    core = work.state.core
+    work.post(write_request(0, PoolCount(core.put_token, token_hash(core.take_token))))
+    work.set_core(pool_asked=work.ms)
+
+
+def renew_prekeys(work: Work) -> None:
+    """New signed prekeys; the ones before stay for late first messages (spec 05.2)."""
+    work.set(prekeys=handshake.renewed(work.state.prekeys, now=work.now, entropy=work.entropy))
+    work.set_core(prekeys_at=work.ms)
+    publish_device(work)
+
+
+def add_contact(work: Work, contact: Card, held: SlotValue) -> AccountId:
+    """Take a card and the slot it names; raises a `RemoteError` if they do not fit (02.4)."""
+    value = broadcast.verify_slot(contact.slot_name, held)
+    record = identity.open_slot(contact.slot_key, value)
+    _, listed = read_account_record(record)
+    if listed.account != contact.account:
+        raise AuthenticationFailed("the slot belongs to another account than the card")
+    learn(work, record)
+    person = work.state.people[listed.account]
+    if not person.card:
+        person = replace(person, card=str(contact))
+        work.set(people={**work.state.people, listed.account: person})
+    return listed.account
+
+
+def learn(work: Work, record: bytes) -> None:
+    """An account's record from its slot or a fellow member; the account key decides (12.2)."""
+    _, listed = read_account_record(record)
+    account = listed.account
+    if account == work.state.account:
+        return
+    person = work.state.people.get(account)
+    if person is None:
+        work.set(people={**work.state.people, account: Person(record, "", False, False)})
+        work.events.append(ContactSeen(account))
+        return
+    if person.record == record:
+        return
+    old = device_list_of(person)
+    if listed.version < old.version:
+        return
+    try:
+        if listed.hash != old.hash:
+            identity.check_succession(old, listed)
+    except RemoteError:
+        paused = replace(person, paused=True)
+        work.set(people={**work.state.people, account: paused})
+        work.events.append(IdentityAlarm(account))
+        return
+    work.set(people={**work.state.people, account: replace(person, record=record)})
+
+
+def device_list_of(person: Person) -> DeviceList:
+    """The person's device list as stored (verified when it was learned)."""
+    return read_account_record(person.record)[1]
+
+
+def own_list(state: DeviceState) -> DeviceList:
+    """This account's own device list."""
+    return stored_device_list(state.core.device_list)
+
+
+def replace_prekeys(work: Work) -> None:
+    """New signed prekeys and no old ones: what a thief may have copied opens nothing (10.6)."""
+    work.set(prekeys=handshake.replaced(work.state.prekeys, now=work.now, entropy=work.entropy))
+    work.set_core(prekeys_at=work.ms)
+    publish_device(work)
+
+
+def _put(work: Work, account: AccountId, person: Person) -> None:
+    work.set(people={**work.state.people, account: person})
+
+
+def accept(work: Work, account: AccountId) -> None:
+    """The user accepts the account as it is now (spec 02.6)."""
+    person = work.state.people.get(account)
+    if person is None:
+        raise UnknownDevice("no contact with this id: import its contact card first")
+    _put(work, account, replace(person, paused=False, verified=False))
+
+
+def set_verified(work: Work, account: AccountId) -> None:
+    """The user compared safety numbers (spec 02.6)."""
+    _put(work, account, replace(person_of(work.state, account), verified=True))
+
+
+def safety_number(state: DeviceState, account: AccountId) -> str:
+    """The 60 digits both sides compare (spec 02.6)."""
+    person = state.people.get(account)
+    if person is None:
+        raise UnknownDevice("no contact with this id: import its contact card first")
+    return identity.safety_number(own_list(state), device_list_of(person))
+
+
+def person_of(state: DeviceState, account: AccountId) -> Person:
+    """A person we may write to; raises `UnknownDevice` or `IdentityChanged`."""
+    person = state.people.get(account)
+    if person is None:
+        raise UnknownDevice("no contact with this id: import its contact card first")
+    if person.paused:
+        raise IdentityChanged(
+            "the contact's identity changed: compare safety numbers, then accept the change"
+        )
+    return person
+
+
+def devices_of(state: DeviceState, account: AccountId) -> list[DeviceId]:
+    """The devices of an account as it signed them last."""
+    person = state.people.get(account)
+    if person is None:
+        return []
+    return [certificate.device for certificate in device_list_of(person).devices]
+
+
+def entry_of(state: DeviceState, device: DeviceId) -> tuple[AccountId, DeviceEntry] | None:
+    """Where a device's bundle lies, if any record we hold says so."""
+    peer = state.peers.get(device)
+    accounts = list(state.people) if peer is None else [AccountId(peer.core.account)]
+    for account in accounts:
+        person = state.people.get(account)
+        if person is None:
+            continue
+        for entry in read_account_record(person.record)[0].devices:
+            if entry.device == device:
+                return account, entry
+    return None
+
+
+def needs_pool(core: DeviceCore, left: int) -> int:
+    """How many one-time prekeys to add when the pool has `left`."""
+    return limits.ONE_TIME_PREKEYS - left if left < limits.ONE_TIME_PREKEYS // 2 else 0

@@ -1,0 +1,367 @@
+"""Letters: pairwise payloads out, envelopes in, sessions (spec 12.3).
+
+Rules of this file:
+- Items for one device that arise in one step travel in one payload, with what we state of our
+  device list and of the groups concerned.
+- No epoch secret, distribution or resend goes over a session that is not proven.
+- What cannot be sent yet waits in the state; `wanted` says which bundles would set it free.
+- Only an envelope whose inner MAC fits may count against a session.
+"""
+
+from dataclasses import replace
+from typing import Annotated
+
+from groupcrypt.errors import (
+    AuthenticationFailed,
+    Exhausted,
+    RemoteError,
+    UnknownDevice,
+)
+from groupcrypt.protocol import handshake, identity, limits, pairwise, wire
+from groupcrypt.protocol.broadcast import (
+    Append,
+    PoolTake,
+    SlotValue,
+    TopicKind,
+    token_hash,
+    verify_slot,
+    write_request,
+)
+from groupcrypt.protocol.device import people
+from groupcrypt.protocol.device.state import (
+    Address,
+    DeviceState,
+    Item,
+    Peer,
+    PeerCore,
+    Work,
+)
+from groupcrypt.protocol.events import Rejected, SessionStarted, SessionWedged
+from groupcrypt.protocol.group import LetterKind
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
+from groupcrypt.protocol.identity import DeviceEntry
+from groupcrypt.protocol.pairwise import AwaitingReply, Established, Wedged
+from groupcrypt.protocol.wire import U8, U32, Blob, Bytes32, Many, shape
+
+LETTER_SECONDS = 30 * 24 * 3600
+GATE_PATIENCE_MS = 30_000
+MAX_HEADS = 64
+SECRETS = frozenset(
+    (LetterKind.EPOCH_SECRET, LetterKind.DISTRIBUTION, LetterKind.RESEND, LetterKind.WELCOME)
+)
+
+
+@shape
+class HeadLine:
+    """Where our log of one group stands (spec 12.3)."""
+
+    group: Bytes32
+    epoch: U32
+    log_hash: Bytes32
+
+
+@shape
+class PayloadItem:
+    """One item of a payload."""
+
+    kind: U8
+    body: Annotated[bytes, Blob(0, limits.MAX_PAIRWISE_BYTES)]
+
+
+@shape
+class Payload:
+    """What one pairwise message carries (spec 12.3)."""
+
+    list_version: U32
+    list_hash: Bytes32
+    heads: Annotated[tuple[HeadLine, ...], Many(MAX_HEADS)]
+    items: Annotated[tuple[PayloadItem, ...], Many(256)]
+
+
+def queue(
+    work: Work,
+    device: DeviceId,
+    account: AccountId,
+    kind: int,
+    body: bytes,
+    gate: bytes | None = None,
+    renew: bytes | None = None,
+) -> None:
+    """Add an item for a device; `seal_all` sends it at the end of the step."""
+    peer = work.state.peers.get(device)
+    if peer is None:
+        peer = Peer(PeerCore(account, None, None, False, 0, None, 0), None, ())
+    core = peer.core if renew is None else replace(peer.core, renew=renew)
+    waiting = (*peer.waiting, Item(kind, body, gate, work.ms))
+    if len(waiting) > limits.MAX_WAITING_PER_DEVICE:
+        work.events.append(Rejected("queue-full", None, "letters to one device: oldest dropped"))
+        waiting = waiting[1:]
+    work.set_peer(device, replace(peer, core=core, waiting=waiting))
+    work.touched.add(device)
+
+
+def drop_gates(work: Work, gates: set[bytes]) -> None:
+    """Secrets for an entry that lost are not sent any more (spec 10.5)."""
+    for device, peer in work.state.peers.items():
+        kept = tuple(item for item in peer.waiting if item.gate is None or item.gate not in gates)
+        if len(kept) != len(peer.waiting):
+            work.set_peer(device, replace(peer, waiting=kept))
+
+
+def seal_all(work: Work) -> None:
+    """Seal what waits for every device touched in this step."""
+    for device in sorted(work.touched):
+        peer = work.state.peers[device]
+        if peer.waiting and peer.core.renew is None and _usable(peer):
+            _seal(work, device, peer)
+    work.touched.clear()
+
+
+def _usable(peer: Peer) -> bool:
+    return isinstance(peer.session, (AwaitingReply, Established)) and peer.core.first is not None
+
+
+def _seal(work: Work, device: DeviceId, peer: Peer) -> None:
+    session = peer.session
+    assert isinstance(session, (AwaitingReply, Established))  # `_usable`
+    ready = [item for item in peer.waiting if session.proven or item.kind not in SECRETS]
+    if not ready:
+        return
+    if not peer.core.greeted:
+        second = work.state.core.second
+        mine = Address(second.write_token, token_hash(second.read_token))
+        greeting = Item(LetterKind.MAILBOX, wire.encode(mine), None, work.ms)
+        ready.insert(0, greeting)
+    for batch in _batches(ready):
+        payload = wire.encode(_payload(work, device, batch))
+        try:
+            session, envelope = pairwise.seal(
+                session, work.me, payload, now=work.now, entropy=work.entropy
+            )
+        except Exhausted:
+            work.set_peer(device, replace(peer, session=None))
+            return
+        _append(work, peer.core, session, envelope)
+    kept = tuple(item for item in peer.waiting if item not in ready)
+    core = replace(peer.core, greeted=True)
+    work.set_peer(device, Peer(core, session, kept))
+
+
+def _append(work: Work, core: PeerCore, session: pairwise.Session, envelope: bytes) -> None:
+    address = core.first
+    if isinstance(session, Established) and core.second is not None:
+        address = core.second
+    assert address is not None  # `_usable`
+    mid = work.entropy(16)
+    request = Append(
+        address.write_token, address.read_hash, mid, envelope, LETTER_SECONDS, TopicKind.MAILBOX
+    )
+    work.post(write_request(0, request), mid=mid)
+
+
+def _batches(items: list[Item]) -> list[list[Item]]:
+    batches: list[list[Item]] = []
+    size = limits.MAX_PAIRWISE_BYTES
+    for item in items:
+        cost = len(item.body) + 16
+        if size + cost > limits.MAX_PAIRWISE_BYTES - 8192 or len(batches[-1]) == 256:
+            batches.append([])
+            size = 0
+        batches[-1].append(item)
+        size += cost
+    return batches
+
+
+def _payload(work: Work, device: DeviceId, items: list[Item]) -> Payload:
+    listed = people.own_list(work.state)
+    groups = work.state.groups
+    concerned = [groups[name] for name in work.concerned] or list(groups.values())
+    heads = tuple(
+        HeadLine(group.id, group.core.base, group.hashes[group.core.base])
+        for group in concerned
+        if group.member and device in group.base.roster.devices
+    )
+    parts = tuple(PayloadItem(item.kind, item.body) for item in items)
+    return Payload(listed.version, listed.hash, heads[:MAX_HEADS], parts)
+
+
+# --- sessions --------------------------------------------------------------------------------
+
+
+def wanted(state: DeviceState, now: float) -> dict[DeviceId, DeviceEntry]:
+    """Devices whose bundle would let waiting letters go, and where it lies (spec 12.3)."""
+    found: dict[DeviceId, DeviceEntry] = {}
+    for device, peer in state.peers.items():
+        if not peer.waiting or not _wants_start(peer, now):
+            continue
+        entry = people.entry_of(state, device)
+        if entry is not None:
+            found[device] = entry[1]
+    return found
+
+
+def _wants_start(peer: Peer, now: float) -> bool:
+    if peer.core.asked_at and now * 1000 - peer.core.asked_at < GATE_PATIENCE_MS:
+        return False
+    if peer.session is None or peer.core.renew is not None or peer.core.first is None:
+        return True
+    return isinstance(peer.session, Wedged) and pairwise.may_reset(peer.session, now)
+
+
+def take_request(device: DeviceId, entry: DeviceEntry, held: SlotValue) -> PoolTake:
+    """The request for a one-time prekey that a fetched bundle allows (spec 05.2)."""
+    bundle = _bundle(device, entry, held)
+    return PoolTake(bundle.body.pool_token, bundle.body.pool)
+
+
+def _bundle(device: DeviceId, entry: DeviceEntry, held: SlotValue) -> handshake.Bundle:
+    value = verify_slot(entry.slot_name, held)
+    return handshake.read_bundle(identity.open_slot(entry.slot_key, value), device)
+
+
+def start(
+    work: Work, device: DeviceId, entry: DeviceEntry, held: SlotValue, one_time: bytes | None
+) -> None:
+    """Begin a session with a fetched bundle; may raise a `RemoteError` (spec 07.2)."""
+    peer = work.state.peers.get(device)
+    if peer is None or not _wants_start(peer, work.now):
+        return
+    bundle = _bundle(device, entry, held)
+    account = AccountId(peer.core.account)
+    if bundle.body.certificate.account != account:
+        raise AuthenticationFailed("the bundle belongs to another account")
+    person = work.state.people.get(account)
+    if person is None:
+        raise UnknownDevice("no contact with this id: import its contact card first")
+    theirs, mine = people.device_list_of(person), people.own_list(work.state)
+    session = pairwise.start(
+        work.me,
+        bundle,
+        one_time,
+        my_list=(mine.version, mine.hash),
+        peer_list=(theirs.version, theirs.hash),
+        resumption=peer.session,
+        now=work.now,
+        entropy=work.entropy,
+    )
+    first = Address(bundle.body.mailbox_token, bundle.body.mailbox)
+    core = replace(peer.core, first=first, greeted=False, renew=None, reset_at=work.ms, asked_at=0)
+    work.set_peer(device, Peer(core, session, peer.waiting))
+    work.events.append(SessionStarted(device, session.proven))
+    work.touched.add(device)
+
+
+def unreachable(work: Work, device: DeviceId) -> None:
+    """No bundle could be had now: wait a while before asking again."""
+    peer = work.state.peers.get(device)
+    if peer is not None:
+        work.set_peer(device, replace(peer, core=replace(peer.core, asked_at=work.ms)))
+
+
+def open_envelope(work: Work, body: bytes) -> tuple[DeviceId, AccountId, bool, Payload]:
+    """Open one envelope of a mailbox (spec 07.3); may raise a `RemoteError`."""
+    inner = pairwise.unwrap(work.me, body)
+    device = inner.sender
+    peer = work.state.peers.get(device)
+    session = None if peer is None else peer.session
+    try:
+        received = pairwise.receive(
+            work.me,
+            work.state.prekeys,
+            session,
+            inner,
+            now=work.now,
+            entropy=work.entropy,
+        )
+    except RemoteError as error:
+        _judge(work, device, peer, error)
+        raise
+    certificate = received.session.peer
+    account = AccountId(certificate.account)
+    if peer is None:
+        peer = Peer(PeerCore(account, None, None, False, 0, None, 0), None, ())
+    core = peer.core
+    if received.started:
+        core = replace(core, greeted=False)
+        work.events.append(SessionStarted(device, received.session.proven))
+    work.set(prekeys=received.prekeys)
+    work.set_peer(device, Peer(core, received.session, peer.waiting))
+    work.touched.add(device)
+    payload = wire.decode(Payload, received.payload, limits.MAX_PAIRWISE_BYTES)
+    return device, account, received.proven, payload
+
+
+def _judge(work: Work, device: DeviceId, peer: Peer | None, error: RemoteError) -> None:
+    """An authentic envelope that cannot be opened may cost the session its life (spec 07.6)."""
+    if peer is None or peer.session is None:
+        return
+    session = pairwise.judge(peer.session, error, work.now)
+    if session is peer.session:
+        return
+    work.set_peer(device, replace(peer, session=session))
+    if not isinstance(peer.session, Wedged):
+        work.events.append(SessionWedged(device))
+        queue(work, device, AccountId(peer.core.account), LetterKind.PING, b"")
+
+
+def forget_sessions(work: Work) -> None:
+    """A restored store: nothing is sent on old sessions, new ones are started (spec 12.6)."""
+    for device, peer in work.state.peers.items():
+        if peer.session is None:
+            continue
+        account = AccountId(peer.core.account)
+        work.set_peer(device, replace(peer, session=pairwise.wedge(peer.session, work.now)))
+        queue(work, device, account, LetterKind.PING, b"", renew=work.entropy(32))
+
+
+def accept(work: Work, account: AccountId) -> None:
+    """The user accepts a changed identity: pausing ends, sessions count as proven (02.6)."""
+    people.accept(work, account)
+    for device, peer in work.state.peers.items():
+        if peer.core.account == account and peer.session is not None:
+            work.set_peer(device, replace(peer, session=pairwise.accept(peer.session)))
+            work.touched.add(device)
+
+
+def release_gates(work: Work) -> None:
+    """Entries whose letters have all left (or waited too long) may follow them now (10.5)."""
+    blocked = {
+        item.gate
+        for peer in work.state.peers.values()
+        for item in peer.waiting
+        if item.gate is not None and work.ms - item.since < GATE_PATIENCE_MS
+    }
+    for number, row in list(work.state.outbox.items()):
+        if row.gate is not None and row.gate not in blocked:
+            outbox = {key: kept for key, kept in work.state.outbox.items() if key != number}
+            work.set(outbox=outbox)
+            group = None if row.group is None else GroupId(row.group)
+            work.post(row.request, group=group, mid=row.mid)
+
+
+def gate_due(state: DeviceState) -> int | None:
+    """When waiting letters stop holding back their entry, in milliseconds."""
+    gated = {row.gate for row in state.outbox.values() if row.gate is not None}
+    times = [
+        item.since + GATE_PATIENCE_MS
+        for peer in state.peers.values()
+        for item in peer.waiting
+        if item.gate in gated
+    ]
+    return max(times, default=None)
+
+
+__all__ = [
+    "Payload",
+    "RemoteError",
+    "drop_gates",
+    "gate_due",
+    "open_envelope",
+    "queue",
+    "release_gates",
+    "seal_all",
+    "start",
+    "take_request",
+    "unreachable",
+    "wanted",
+]

@@ -1,0 +1,265 @@
+"""Groups of this device: running one, and spreading what it asks for (spec 12.3).
+
+Rules of this file:
+- A group's turn yields letters and uploads; here they become pairwise items and outbox rows.
+- A letter about an unknown group waits (bounded): its Welcome may be on the way.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from groupcrypt.errors import MalformedFrame, NotAllowed, RemoteError, UnknownGroup
+from groupcrypt.protocol import group as groups
+from groupcrypt.protocol import sender_key, wire
+from groupcrypt.protocol.broadcast import Append, token_hash, write_request
+from groupcrypt.protocol.content import read_content
+from groupcrypt.protocol.device import people, post
+from groupcrypt.protocol.device.state import Address, InboxRow, Stray, Work
+from groupcrypt.protocol.events import (
+    DirectReceived,
+    Event,
+    GroupJoined,
+    MessageReceived,
+    Rejected,
+)
+from groupcrypt.protocol.group import GroupState, LetterKind, Turn
+from groupcrypt.protocol.group.letters import (
+    Addresses,
+    Direct,
+    EpochSecret,
+    KeyRequest,
+    LogPart,
+    Resend,
+    SecretRequest,
+    Welcome,
+    WelcomeRequest,
+)
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
+from groupcrypt.protocol.primitives import ZERO32
+
+RECORD_SECONDS = 30 * 24 * 3600
+MAX_STRAYS = 512
+ADDRESS_BYTES = 48 * 1024
+_NAMED = {
+    LetterKind.EPOCH_SECRET: EpochSecret,
+    LetterKind.WELCOME: Welcome,
+    LetterKind.LOG_PART: LogPart,
+    LetterKind.KEY_REQUEST: KeyRequest,
+    LetterKind.SECRET_REQUEST: SecretRequest,
+    LetterKind.RESEND: Resend,
+    LetterKind.WELCOME_REQUEST: WelcomeRequest,
+    LetterKind.ADDRESSES: Addresses,
+}
+
+
+def run(work: Work, group: GroupId, act: Callable[[Turn], None]) -> None:
+    """Let `act` take a turn on a group and absorb its outcome."""
+    state = work.state.groups.get(group)
+    if state is None:
+        raise UnknownGroup("no group with this id is held here")
+    turn = Turn(state, work.me, work.ms, work.entropy)
+    act(turn)
+    absorb(work, turn)
+
+
+def absorb(work: Work, turn: Turn) -> None:
+    """Make a turn's outcome part of the device: state, letters, uploads, events (spec 12.3)."""
+    group = turn.group
+    work.set(groups={**work.state.groups, group.id: group})
+    for record in turn.addresses:
+        _learn(work, group, record)
+    _drop(work, set(turn.dropped))
+    if turn.letters or turn.introduce:
+        work.concerned.add(group.id)
+    for letter in turn.letters:
+        account = group.roster.account_of(letter.device)
+        account = account or group.base.roster.account_of(letter.device)
+        if account is not None:
+            post.queue(
+                work,
+                letter.device,
+                account,
+                letter.kind,
+                letter.body,
+                letter.gate,
+                letter.renew or None,
+            )
+    if any(letter.renew for letter in turn.letters):
+        people.replace_prekeys(work)
+    for device in turn.introduce:
+        _introduce(work, group, device)
+    for upload in turn.uploads:
+        request = Append(
+            upload.write_token, token_hash(upload.read_token), upload.mid, upload.body, RECORD_SECONDS
+        )
+        work.post(write_request(0, request), group=group.id, mid=upload.mid, gate=upload.gate)
+    work.events += [_kept(work, event) for event in turn.events]
+
+
+def _drop(work: Work, dropped: set[bytes]) -> None:
+    if not dropped:
+        return
+    outbox = {
+        number: row for number, row in work.state.outbox.items() if row.mid not in dropped
+    }
+    if len(outbox) != len(work.state.outbox):
+        work.set(outbox=outbox)
+    post.drop_gates(work, dropped)
+
+
+def _learn(work: Work, group: GroupState, record: bytes) -> None:
+    try:
+        people.learn(work, record)
+    except RemoteError as error:  # wrong address data hurts nobody but its author
+        work.events.append(Rejected(error.code, group.id, "address record"))
+
+
+def _introduce(work: Work, group: GroupState, device: DeviceId) -> None:
+    """Tell a joiner where the other members' devices can be reached (spec 10.6)."""
+    records = [wire.encode(people.own_record(work.state.core))] + [
+        work.state.people[account].record
+        for account in sorted(group.roster.members)
+        if account in work.state.people
+    ]
+    account = group.roster.account_of(device)
+    batch: list[bytes] = []
+    for record in [*records, b""]:
+        if batch and (not record or sum(map(len, batch)) + len(record) > ADDRESS_BYTES):
+            body = wire.encode(Addresses(group.id, tuple(batch)))
+            if account is not None:
+                post.queue(work, device, account, LetterKind.ADDRESSES, body)
+            batch = []
+        batch.append(record)
+
+
+def _kept(work: Work, event: Event) -> Event:
+    """A received message also becomes an inbox row, until the application took it (12.5)."""
+    if not isinstance(event, MessageReceived):
+        return event
+    number = take(
+        work,
+        InboxRow(
+            0, event.group, event.epoch, event.sender, event.device, event.message, event.raw, True
+        ),
+    )
+    return replace(event, inbox=number)
+
+
+def take(work: Work, row: InboxRow) -> int:
+    """Put a message into the inbox; returns its number."""
+    number = work.state.core.inbox_next
+    work.set_core(inbox_next=number + 1)
+    work.set(inbox={**work.state.inbox, number: replace(row, number=number)})
+    return number
+
+
+# --- letters ---------------------------------------------------------------------------------
+
+
+def receive_item(
+    work: Work, device: DeviceId, account: AccountId, proven: bool, kind: int, body: bytes  # noqa: FBT001  # a fact of the session
+) -> None:
+    """One item of an opened payload (spec 12.3); may raise a `RemoteError`."""
+    try:
+        letter = LetterKind(kind)
+    except ValueError:
+        work.events.append(Rejected("unknown-type", None, "a letter of a later version"))
+        return
+    match letter:
+        case LetterKind.PING:
+            return
+        case LetterKind.MAILBOX:
+            _mailbox(work, device, wire.decode(Address, body))
+        case LetterKind.DIRECT:
+            _direct(work, device, account, proven, wire.decode(Direct, body))
+        case LetterKind.ADDRESSES:
+            addresses = wire.decode(Addresses, body)
+            for record in addresses.records:
+                people.learn(work, record)
+        case LetterKind.WELCOME:
+            _welcome(work, device, account, wire.decode(Welcome, body))
+        case _:
+            _group_letter(work, device, account, letter, body)
+
+
+def _mailbox(work: Work, device: DeviceId, address: Address) -> None:
+    peer = work.state.peers[device]
+    work.set_peer(device, replace(peer, core=replace(peer.core, second=address)))
+
+
+def _direct(
+    work: Work, device: DeviceId, account: AccountId, proven: bool, letter: Direct  # noqa: FBT001  # a fact of the session
+) -> None:
+    said = read_content(letter.content)
+    message = MessageId(letter.message)
+    number = take(work, InboxRow(0, None, 0, account, device, message, letter.content, proven))
+    work.events.append(DirectReceived(account, device, message, said, proven, number))
+
+
+def group_of(kind: LetterKind, body: bytes) -> GroupId:
+    """The group a letter is about."""
+    if kind == LetterKind.DISTRIBUTION:
+        return GroupId(sender_key.read_distribution(body).group)
+    shape = _NAMED.get(kind)
+    if shape is None:
+        raise MalformedFrame("a letter of a kind that names no group")
+    return GroupId(wire.decode(shape, body).group)
+
+
+def _group_letter(
+    work: Work, device: DeviceId, account: AccountId, kind: LetterKind, body: bytes
+) -> None:
+    group = group_of(kind, body)
+    state = work.state.groups.get(group)
+    if state is not None and state.member:
+        run(work, group, lambda turn: groups.receive_letter(turn, device, kind, body))
+        return
+    strays = dict(work.state.strays)
+    strays[max(strays, default=0) + 1] = Stray(group, device, kind, body)
+    while len(strays) > MAX_STRAYS:
+        del strays[min(strays)]
+    work.set(strays=strays)
+    if kind == LetterKind.DISTRIBUTION:  # we are a member that nobody welcomed, or soon will
+        ask = wire.encode(WelcomeRequest(group))
+        post.queue(work, device, account, LetterKind.WELCOME_REQUEST, ask)
+
+
+def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) -> None:
+    """Join, then take the letters about the group that came before (spec 10.6)."""
+    group = GroupId(letter.group)
+    state = work.state.groups.get(group)
+    if state is not None and state.member:
+        return
+    mine = [stray for _, stray in sorted(work.state.strays.items()) if stray.group == group]
+    parts: dict[int, tuple[bytes, ...]] = {}
+    for stray in mine:
+        if stray.kind == LetterKind.LOG_PART and stray.device == device:
+            part = wire.decode(LogPart, stray.body)
+            parts[part.first] = part.entries
+    entries: tuple[bytes, ...] = ()
+    for first in sorted(parts):
+        if first <= len(entries):
+            entries = entries[:first] + parts[first]
+    joined = groups.join(work.me, entries[: letter.epoch + 1], letter, now=work.ms, entropy=work.entropy)
+    if state is not None and joined.core.head <= state.core.head:
+        raise NotAllowed("a Welcome to a part of the log that is over for this device")
+    work.set(
+        groups={**work.state.groups, group: joined},
+        strays={n: stray for n, stray in work.state.strays.items() if stray.group != group},
+    )
+    name = joined.roster.settings.name
+    work.events.append(GroupJoined(group, joined.core.head, name, account))
+    for stray in mine:
+        if stray.kind not in (LetterKind.LOG_PART, LetterKind.WELCOME):
+            _give(work, group, stray)
+
+
+def _give(work: Work, group: GroupId, stray: Stray) -> None:
+    sender, kind = DeviceId(stray.device), LetterKind(stray.kind)
+    run(work, group, lambda turn: groups.receive_letter(turn, sender, kind, stray.body))
+
+
+def hear(work: Work, device: DeviceId, group: GroupId, epoch: int, log_hash: bytes) -> None:
+    """What a payload states of a group's log (spec 10.9)."""
+    if group in work.state.groups and log_hash != ZERO32:
+        run(work, group, lambda turn: groups.hear(turn, device, epoch, LogHash(log_hash)))

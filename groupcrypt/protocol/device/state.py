@@ -1,0 +1,267 @@
+"""What one device holds, and what a step yields (spec 12.1).
+
+Rules of this file:
+- `DeviceState` is an immutable value; `records` writes its parts as rows, so a step writes little.
+- The outbox is part of the state: what is on the wire was committed before.
+- `Work` is the scratch pad of one step; it dies with the step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from groupcrypt.protocol import limits
+from groupcrypt.protocol.events import Event
+from groupcrypt.protocol.group import GroupState
+from groupcrypt.protocol.handshake import Prekeys
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
+from groupcrypt.protocol.identity import LocalIdentity
+from groupcrypt.protocol.pairwise import Session
+from groupcrypt.protocol.primitives import Entropy, SigningKey
+from groupcrypt.protocol.wire import (
+    U8,
+    U32,
+    U64,
+    Blob,
+    Bytes16,
+    Bytes32,
+    Many,
+    Text,
+    shape,
+)
+
+
+@shape
+class Mailbox:
+    """A topic with one reader: both tokens at its owner (spec 12.2)."""
+
+    write_token: Bytes32
+    read_token: Bytes32
+    cursor: U64
+    trimmed: U64
+
+
+@shape
+class OwnSlot:
+    """A slot this device writes: its key, what opens its value, its version (spec 12.2)."""
+
+    signing: SigningKey
+    opening: Bytes32
+    version: U64
+
+
+@shape
+class DeviceCore:
+    """The device itself (spec 12.1)."""
+
+    identity: LocalIdentity
+    account_key: SigningKey | None  # only on the device that holds the account (spec 02.2)
+    device_list: Annotated[bytes, Blob(1, limits.MAX_DEVICE_LIST_BYTES)]
+    name: Annotated[str, Text(limits.MAX_NAME_BYTES)]
+    server: Annotated[str, Text(256)]
+    server_key: Bytes32
+    account_slot: OwnSlot
+    device_slot: OwnSlot
+    first: Mailbox  # published: first messages only
+    second: Mailbox  # its token is given inside sessions
+    put_token: Bytes32  # of the pool of one-time prekeys
+    take_token: Bytes32
+    pool_next: U32  # number of the next one-time prekey
+    pool_asked: U64  # when the server was last asked how many are left; 0: never
+    prekeys_at: U64  # when the signed prekeys were renewed, milliseconds
+    outbox_next: U64
+    inbox_next: U64
+
+
+@shape
+class Person:
+    """An account we know: its record, and what the user said of it (spec 12.2)."""
+
+    record: Annotated[bytes, Blob(1, limits.MAX_RECORD_BYTES)]
+    card: Annotated[str, Text(1024)]
+    verified: bool
+    paused: bool  # the identity changed and the user has not accepted it
+
+
+@shape
+class Address:
+    """Where a device's letters go (spec 12.3)."""
+
+    write_token: Bytes32
+    read_hash: Bytes32
+
+
+@shape
+class Item:
+    """A letter that waits for a session or for the end of the step (spec 12.3)."""
+
+    kind: U8
+    body: Annotated[bytes, Blob(0, limits.MAX_PAIRWISE_BYTES)]
+    gate: Bytes32 | None
+    since: U64  # milliseconds
+
+
+@shape
+class PeerCore:
+    """What is known of another device besides its session (spec 12.3)."""
+
+    account: Bytes32
+    first: Address | None
+    second: Address | None
+    greeted: bool  # it was told our second mailbox on this session
+    reset_at: U64  # when a session with it was last replaced, milliseconds; 0: never
+    renew: Bytes32 | None  # a new handshake is due before anything else (spec 10.6)
+    asked_at: U64  # when its bundle was last fetched without success
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Peer:
+    """Another device: addresses, session, letters that wait."""
+
+    core: PeerCore
+    session: Session | None
+    waiting: tuple[Item, ...]
+
+
+@shape
+class OutboxRow:
+    """One request to the server, byte for byte what will be sent (spec 12.5)."""
+
+    number: U64
+    request: Annotated[bytes, Blob(1, 2 * limits.MAX_RECORD_BYTES)]
+    group: Bytes32 | None
+    mid: Bytes16 | None
+    gate: Bytes32 | None  # not before the letters of this entry are in the outbox
+
+
+@shape
+class InboxRow:
+    """A message the application has not taken yet (spec 12.5)."""
+
+    number: U64
+    group: Bytes32 | None
+    epoch: U32
+    sender: Bytes32
+    device: Bytes16
+    message: Bytes16
+    content: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
+    proven: bool
+
+
+@shape
+class Stray:
+    """A letter about a group this device is not in (yet) (spec 12.3)."""
+
+    group: Bytes32
+    device: Bytes16
+    kind: U8
+    body: Annotated[bytes, Blob(0, limits.MAX_PAIRWISE_BYTES)]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DeviceState:
+    """Everything one device holds (spec 12.1)."""
+
+    core: DeviceCore
+    prekeys: Prekeys
+    people: Mapping[AccountId, Person] = field(default_factory=dict)
+    peers: Mapping[DeviceId, Peer] = field(default_factory=dict)
+    groups: Mapping[GroupId, GroupState] = field(default_factory=dict)
+    outbox: Mapping[int, OutboxRow] = field(default_factory=dict)
+    inbox: Mapping[int, InboxRow] = field(default_factory=dict)
+    strays: Mapping[int, Stray] = field(default_factory=dict)
+
+    @property
+    def account(self) -> AccountId:
+        return self.core.identity.account
+
+    @property
+    def device(self) -> DeviceId:
+        return self.core.identity.device
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Step:
+    """The outcome of one input: adopt `state` only after `changes` are committed (spec 12.1)."""
+
+    state: DeviceState
+    changes: Mapping[bytes, bytes | None]
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TopicRecord:
+    """An entry of a topic as the server shows it."""
+
+    topic: TopicId
+    seq: int
+    prev: int
+    mid: bytes
+    body: bytes
+
+
+@dataclass(slots=True, repr=False)
+class Work:
+    """The scratch pad of one step."""
+
+    state: DeviceState
+    now: float
+    entropy: Entropy
+    events: list[Event] = field(default_factory=list)
+    touched: set[DeviceId] = field(default_factory=set)  # peers with letters to seal
+    concerned: set[GroupId] = field(default_factory=set)  # groups this step is about
+
+    @property
+    def ms(self) -> int:
+        return int(self.now * 1000)
+
+    @property
+    def me(self) -> LocalIdentity:
+        return self.state.core.identity
+
+    def set(self, **fields: object) -> None:
+        """Replace parts of the state."""
+        self.state = replace(self.state, **fields)  # type: ignore[arg-type]  # field names of DeviceState
+
+    def set_core(self, **fields: object) -> None:
+        """Replace fields of the device's own row."""
+        core = replace(self.state.core, **fields)  # type: ignore[arg-type]  # field names of DeviceCore
+        self.state = replace(self.state, core=core)
+
+    def set_peer(self, device: DeviceId, peer: Peer) -> None:
+        """Put a peer in place."""
+        self.set(peers={**self.state.peers, device: peer})
+
+    def post(
+        self,
+        request: bytes,
+        *,
+        group: GroupId | None = None,
+        mid: bytes | None = None,
+        gate: bytes | None = None,
+    ) -> None:
+        """Append a request to the outbox; it stays until the server answered it."""
+        number = self.state.core.outbox_next
+        row = OutboxRow(number, request, group, mid, gate)
+        self.set_core(outbox_next=number + 1)
+        self.set(outbox={**self.state.outbox, number: row})
+
+
+__all__ = [
+    "Address",
+    "DeviceCore",
+    "DeviceState",
+    "InboxRow",
+    "Item",
+    "Mailbox",
+    "Many",
+    "OutboxRow",
+    "OwnSlot",
+    "Peer",
+    "PeerCore",
+    "Person",
+    "Step",
+    "Stray",
+    "TopicRecord",
+    "Work",
+]

@@ -1,0 +1,246 @@
+"""What a step tells the application (spec 12.4).
+
+Rules of this file:
+- Nouns for things that happened. An event is a value; it never calls back and holds no state.
+- Reprs show the kind only: an event may hold plaintext and ids of people.
+- Every inbound record ends as exactly one of: a change the application sees, nothing to see
+  (own echo, control), `Held`, or `Rejected` with a code.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from groupcrypt.protocol.content import Said
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
+
+
+class Waiting(StrEnum):
+    """What a held message waits for (spec 10.7)."""
+
+    SENDER_KEY = "no-sender-key"
+    EPOCH_SECRET = "no-epoch-secret"  # noqa: S105  # a reason code, not a password
+    EPOCH = "future-epoch"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MessageReceived:
+    """A group content from another device, opened and seen for the first time."""
+
+    group: GroupId
+    epoch: int
+    sender: AccountId
+    device: DeviceId
+    message: MessageId
+    said: Said
+    raw: bytes  # the content as it came, for the inbox
+    inbox: int = 0  # its number there, until the application took it
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DirectReceived:
+    """A content from another account over the pairwise channel."""
+
+    sender: AccountId
+    device: DeviceId
+    message: MessageId
+    said: Said
+    proven: bool
+    inbox: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MessageSettled:
+    """Own group content was seen in its topic before the close: every member gets it."""
+
+    group: GroupId
+    epoch: int
+    message: MessageId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MessageFailed:
+    """Own group content will not be sent; this device is out of the group."""
+
+    group: GroupId
+    message: MessageId
+    code: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class GroupJoined:
+    """This device made the group or was welcomed into it."""
+
+    group: GroupId
+    epoch: int
+    name: str
+    by: AccountId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MembershipChanged:
+    """An entry closed an epoch; accounts that came and went, and who decided it."""
+
+    group: GroupId
+    epoch: int
+    log_hash: LogHash
+    author: AccountId
+    operation: str
+    added: tuple[AccountId, ...]
+    removed: tuple[AccountId, ...]
+    live: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EpochLive:
+    """The epoch is confirmed (or needed no confirmation): messages sealed in it are delivered."""
+
+    group: GroupId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Departed:
+    """This device is no longer a member; it reads and writes nothing later."""
+
+    group: GroupId
+    epoch: int
+    by: AccountId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChangeFailed:
+    """A membership change of ours was given up: no longer valid, or outrun too often."""
+
+    group: GroupId
+    operation: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Held:
+    """A record that cannot be opened yet; it is kept, and what it waits for was asked for."""
+
+    group: GroupId
+    epoch: int
+    device: DeviceId | None
+    waiting: Waiting
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Rejected:
+    """Input that was refused; `code` is the code of the error. State is as it was before."""
+
+    code: str
+    group: GroupId | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AfterClose:
+    """A frame that landed after the close of its epoch: not delivered, its sender sends it again."""
+
+    group: GroupId
+    epoch: int
+    own: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Gap:
+    """This device was taken forward over epochs it cannot read (spec 10.10)."""
+
+    group: GroupId
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Missing:
+    """A sender's count shows that frames of it never arrived here."""
+
+    group: GroupId
+    device: DeviceId
+    count: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Forked:
+    """Another member follows another log at one epoch; sending is paused (spec 10.9)."""
+
+    group: GroupId
+    epoch: int
+    account: AccountId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Impersonated:
+    """A frame in this device's name that it did not make; it heals itself by an `update`."""
+
+    group: GroupId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RolledBack:
+    """This store is an older copy of itself; all sending keys are being replaced."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ContactSeen:
+    """A contact was imported or wrote to us for the first time."""
+
+    account: AccountId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class IdentityAlarm:
+    """A contact's device list changed in a way its account did not sign for; sending is paused."""
+
+    account: AccountId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SessionStarted:
+    """A pairwise session with a device began; `proven` is false if it replaced one without proof."""
+
+    device: DeviceId
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SessionWedged:
+    """A pairwise session cannot open; a fresh handshake replaces it."""
+
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class UploadRefused:
+    """The server refused something for good; `code` is its reason."""
+
+    code: str
+
+
+Event = (
+    MessageReceived
+    | DirectReceived
+    | MessageSettled
+    | MessageFailed
+    | GroupJoined
+    | MembershipChanged
+    | EpochLive
+    | Departed
+    | ChangeFailed
+    | Held
+    | Rejected
+    | AfterClose
+    | Gap
+    | Missing
+    | Forked
+    | Impersonated
+    | RolledBack
+    | ContactSeen
+    | IdentityAlarm
+    | SessionStarted
+    | SessionWedged
+    | UploadRefused
+)

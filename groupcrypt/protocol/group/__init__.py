@@ -1,0 +1,260 @@
+"""One group, sans-IO: log, epochs, sender keys, messages (spec 10).
+
+Rules of this file:
+- Each function takes a `Turn` (or a `GroupState`), may raise a `LocalError` (nothing changed), and
+  leaves in the turn: the new state, events, letters for devices, uploads for topics.
+- Input from others never raises: it ends as an event or nothing, and a refused record changes only
+  the position read up to.
+
+The epochs themselves are in `epochs`, entries and confirms in `entries`, frames in `messages`,
+letters in `inbound`, joining in `welcome`, being taken forward in `jump`.
+"""
+
+from dataclasses import replace
+
+from groupcrypt.errors import RemoteError
+from groupcrypt.protocol import limits, membership, sender_key, wire
+from groupcrypt.protocol.events import Rejected
+from groupcrypt.protocol.group import entries, epochs, inbound, jump, messages, secrets
+from groupcrypt.protocol.group.entries import propose
+from groupcrypt.protocol.group.letters import LetterKind
+from groupcrypt.protocol.group.messages import queue
+from groupcrypt.protocol.group.state import (
+    GroupState,
+    Letter,
+    Status,
+    Turn,
+    Upload,
+    frame_keys,
+    need_keys,
+)
+from groupcrypt.protocol.group.welcome import create, join, welcome_letters
+from groupcrypt.protocol.identifiers import DeviceId, LogHash, MessageId
+from groupcrypt.protocol.membership import LeaveData, Op, UpdateData
+from groupcrypt.protocol.sender_key import CONFIRM, ENTRY
+
+LEAVE_STEP_MS = 500  # members commit a leave one after the other, so that one usually does
+
+
+def receive(turn: Turn, seq: int, body: bytes) -> None:
+    """The next record of the base topic, in the server's order (spec 10.4)."""
+    core = turn.group.core
+    if not turn.group.member or core.stalled or seq <= core.cursor:
+        return
+    before = _mark(turn)
+    try:
+        _receive(turn, seq, body)
+    except RemoteError as error:
+        _undo(turn, before)
+        turn.events.append(Rejected(error.code, turn.group.id, str(error)))
+    if turn.group.core.stalled:
+        return
+    if turn.group.core.base == core.base:
+        turn.set_core(cursor=seq)
+    _after(turn)
+
+
+def _receive(turn: Turn, seq: int, body: bytes) -> None:
+    base = turn.group.base
+    context = base.context(turn.group.id)
+    header = sender_key.open_header(frame_keys(base), context, body)
+    if header.kind not in (ENTRY, CONFIRM):
+        messages.receive_frame(turn, header, body, seq)
+        return
+    plain = sender_key.open_control(header, need_keys(base).control, body)
+    if header.kind == CONFIRM:
+        entries.receive_confirm(turn, plain)
+        return
+    sealed = wire.decode(entries.SealedEntry, plain)
+    turn.addresses += sealed.addresses
+    entries.receive_entry(turn, sealed.entry)
+
+
+def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) -> None:
+    """An item about this group from an authenticated device (spec 10.6)."""
+    before = _mark(turn)
+    try:
+        inbound.receive_letter(turn, sender, kind, body)
+    except RemoteError as error:
+        _undo(turn, before)
+        turn.events.append(Rejected(error.code, turn.group.id, f"{kind.name.lower()}: {error}"))
+    _after(turn)
+
+
+def hear(turn: Turn, device: DeviceId, epoch: int, log_hash: LogHash) -> None:
+    """What a device states of its log beside any payload (spec 07.5, 10.9)."""
+    before = _mark(turn)
+    try:
+        inbound.compare(turn, device, epoch, log_hash)
+    except RemoteError as error:
+        _undo(turn, before)
+        turn.events.append(Rejected(error.code, turn.group.id, str(error)))
+    _after(turn)
+
+
+def send(turn: Turn, message: bytes, content: bytes) -> None:
+    """Take a content for sending; it leaves now or behind the frame in flight (spec 10.8)."""
+    queue(turn, MessageId(message), content)
+    messages.flush(turn)
+
+
+def acknowledged(turn: Turn, mid: bytes) -> None:
+    """The server stored an upload: what waited behind it may go (spec 10.8)."""
+    messages.acknowledged(turn, mid)
+    messages.flush(turn)
+
+
+def leave(turn: Turn, content: bytes) -> None:
+    """Ask to be let go: a signed proposal that another member commits (spec 09.7)."""
+    send(turn, turn.entropy(16), content)
+
+
+def history_lost(turn: Turn) -> None:
+    """The server no longer has what follows our cursor (spec 10.10)."""
+    jump.history_lost(turn)
+    tick(turn)
+
+
+def tick(turn: Turn) -> None:
+    """Do what time brings: confirm, retry, ask, heal, erase (spec 10.5, 10.6, 10.10)."""
+    if not turn.group.member:
+        return
+    entries.tick_entries(turn)
+    jump.tick(turn)
+    epochs.erase_old(turn)
+    if turn.group.core.update_due <= turn.now:
+        heal(turn)
+    _after(turn)
+
+
+def heal(turn: Turn) -> None:
+    """An `update` of our own: a fresh secret over new sessions, a fresh chain (spec 10.6)."""
+    turn.set_core(update_due=turn.now + limits.UPDATE_SECONDS * 1000)
+    if len(turn.group.roster.devices) > 1:
+        entries.want(turn, Op.UPDATE, wire.encode(UpdateData()), not_before=turn.now)
+
+
+def heal_now(turn: Turn) -> None:
+    """The user wants this device healed now; raises a `LocalError` if it may not be (10.6)."""
+    turn.set_core(update_due=turn.now + limits.UPDATE_SECONDS * 1000)
+    propose(turn, Op.UPDATE, wire.encode(UpdateData()))
+
+
+def restored(turn: Turn) -> None:
+    """The store is an older copy: no chain of ours is used again, and we heal (spec 12.6)."""
+    epochs_ = {
+        number: replace(epoch, own=None, given=frozenset())
+        for number, epoch in turn.group.epochs.items()
+    }
+    jump = int.from_bytes(turn.entropy(2), "big") + 1
+    turn.set(epochs=epochs_)
+    turn.set_core(generation=turn.group.core.generation + jump)
+    heal(turn)
+    _after(turn)
+
+
+def resume(turn: Turn) -> None:
+    """The user goes on with this branch of a forked group (spec 10.9)."""
+    turn.set(forkers=())
+    turn.set_core(paused=False)
+    messages.flush(turn)
+
+
+def next_tick(group: GroupState, now: int) -> int | None:
+    """When `tick` has something to do, in milliseconds; None if only input matters."""
+    if not group.member:
+        return None
+    core = group.core
+    times = [
+        core.confirm_at,
+        core.update_at,
+        entries.intent_due(group),
+        epochs.erase_deadline(group),
+        jump.due(group),
+        core.update_due,
+    ]
+    if core.base != core.head and group.head.keys is None:
+        times.append((core.asked_at or now) + entries.ASK_AGAIN_MS)
+    return min((time for time in times if time is not None), default=None)
+
+
+def topic(group: GroupState) -> tuple[bytes, bytes] | None:
+    """(write token, read token) of the topic to be read, or None after departure (spec 10.4)."""
+    base = group.base
+    if not group.member or base.keys is None or group.core.stalled:
+        return None
+    return secrets.topic_tokens(base.keys, 0)
+
+
+def _after(turn: Turn) -> None:
+    """What every input may have set free: waiting keys, intents, messages, leaves."""
+    if not turn.group.member:
+        return
+    inbound.use_early(turn)
+    for proposal in turn.leaves:
+        _commit_leave(turn, proposal)
+    turn.leaves.clear()
+    _welcome(turn)
+    entries.advance(turn)
+    messages.flush(turn)
+
+
+def _commit_leave(turn: Turn, proposal: bytes) -> None:
+    """Any other member commits a leave; ranks keep them from all trying at once (spec 09.7)."""
+    try:
+        leaver = membership.check_leave(turn.group.roster, proposal)
+    except RemoteError as error:
+        turn.events.append(Rejected(error.code, turn.group.id, "leave proposal"))
+        return
+    if leaver == turn.me.account:
+        return
+    rank = entries.rank(turn, leaver)
+    data = wire.encode(LeaveData(proposal))
+    entries.want(turn, Op.LEAVE_COMMIT, data, not_before=turn.now + rank * LEAVE_STEP_MS)
+
+
+def _welcome(turn: Turn) -> None:
+    """Our own add won: welcome each new device, once (spec 10.6)."""
+    for device in turn.welcomes:
+        turn.letters += welcome_letters(turn.group, device)
+        turn.introduce.append(device)
+    turn.welcomes.clear()
+
+
+def _mark(turn: Turn) -> tuple[GroupState, list[int]]:
+    return turn.group, [len(part) for part in turn.lists()]
+
+
+def _undo(turn: Turn, mark: tuple[GroupState, list[int]]) -> None:
+    """A refused input leaves nothing behind."""
+    turn.group, lengths = mark
+    for part, length in zip(turn.lists(), lengths, strict=True):
+        del part[length:]
+
+
+__all__ = [
+    "GroupState",
+    "Letter",
+    "LetterKind",
+    "Status",
+    "Turn",
+    "Upload",
+    "acknowledged",
+    "create",
+    "heal",
+    "heal_now",
+    "hear",
+    "history_lost",
+    "join",
+    "leave",
+    "next_tick",
+    "propose",
+    "receive",
+    "receive_letter",
+    "restored",
+    "resume",
+    "send",
+    "tick",
+    "topic",
+    "welcome_letters",
+]

@@ -1,0 +1,334 @@
+"""Writing and reading log entries and confirms (spec 10.5).
+
+Rules of this file:
+- A change alters no roster until the topic echoes it as the first valid entry.
+- Fresh secrets go out before the entry (its upload is gated on the letters); a retry draws a new one.
+- After a fresh-secret entry its successor is still ordered in the same topic: the first valid
+  confirm or superseding fresh-secret entry decides.
+- A loser checks its intent against the new head and tries again with jitter, at most 5 times.
+"""
+
+from dataclasses import replace
+from typing import Annotated
+
+from groupcrypt.errors import (
+    AuthenticationFailed,
+    LocalError,
+    NotAMember,
+    RemoteError,
+    StaleEpoch,
+)
+from groupcrypt.protocol import limits, membership, primitives, sender_key, wire
+from groupcrypt.protocol.events import ChangeFailed
+from groupcrypt.protocol.group import epochs, secrets
+from groupcrypt.protocol.group.letters import LetterKind, write_secret
+from groupcrypt.protocol.group.requests import ask_secret
+from groupcrypt.protocol.group.state import (
+    AddressBytes,
+    GroupState,
+    Intent,
+    Letter,
+    Pending,
+    Turn,
+    frame_keys,
+    need_keys,
+    other_devices,
+)
+from groupcrypt.protocol.identifiers import AccountId, LogHash
+from groupcrypt.protocol.membership import FRESH_OPS, EntryBody, Op, Roster, UpdateData
+from groupcrypt.protocol.sender_key import CONFIRM, ENTRY
+from groupcrypt.protocol.wire import Blob, Many, shape
+
+BURST = 4  # entries an author makes without a pause
+JITTER_MS = 2_000
+CONFIRM_STEP_MS = 400  # members confirm one after the other, so that one confirm is the rule
+ASK_AGAIN_MS = 10_000
+
+
+@shape
+class SealedEntry:
+    """What an entry's record holds: the entry, and where the accounts it adds live (10.5)."""
+
+    entry: Annotated[bytes, Blob(1, limits.MAX_ENTRY_BYTES + 256)]
+    addresses: Annotated[tuple[AddressBytes, ...], Many(limits.MAX_GROUP_DEVICES)]
+
+
+def propose(turn: Turn, op: Op, data: bytes, addresses: tuple[bytes, ...] = ()) -> None:
+    """Want a change; raises a `LocalError` if it is not possible now (spec 10.5).
+
+    `addresses` are the account records of those added, so that members can reach them.
+    """
+    if not turn.group.member:
+        raise NotAMember("you are not a member of this group any more")
+    membership.draft(turn.group.roster, author=turn.me, op=op, data=data, now=turn.now / 1000)
+    want(turn, op, data, not_before=0, addresses=addresses)
+    advance(turn)
+
+
+def want(
+    turn: Turn, op: Op, data: bytes, *, not_before: int, addresses: tuple[bytes, ...] = ()
+) -> None:
+    """Queue an intent unless the same one is queued already."""
+    intents = turn.group.core.intents
+    pending = turn.group.core.pending
+    if any((item.op, item.data) == (op, data) for item in intents):
+        return
+    if pending is not None and (pending.intent.op, pending.intent.data) == (op, data):
+        return
+    turn.set_core(intents=(*intents, Intent(op, data, addresses, 0, not_before)))
+
+
+def advance(turn: Turn) -> None:
+    """Author the first intent if the log stands still and manners allow it (spec 10.5)."""
+    core = turn.group.core
+    while (
+        turn.group.member
+        and core.pending is None
+        and core.intents
+        and core.base == core.head
+        and turn.group.head.keys is not None
+    ):
+        intent = core.intents[0]
+        if max(intent.not_before, manners(turn.group, intent.op)) > turn.now:
+            return
+        turn.set_core(intents=core.intents[1:])
+        try:
+            _author(turn, intent)
+        except LocalError as error:
+            _give_up(turn, intent, error.code)
+        core = turn.group.core
+
+
+def manners(group: GroupState, op: int) -> int:
+    """The earliest time of our next entry, so that slow senders are not starved (spec 10.5)."""
+    authored = group.core.authored
+    if op in (Op.REMOVE, Op.LEAVE_COMMIT, Op.DEVICE_REMOVE) or len(authored) < BURST:
+        return 0
+    return authored[-BURST] + limits.ENTRY_PAUSE_SECONDS * 1000
+
+
+def intent_due(group: GroupState) -> int | None:
+    """When the first intent may be authored, if that only waits for time."""
+    core = group.core
+    if core.pending is not None or not core.intents or core.base != core.head:
+        return None
+    return max(core.intents[0].not_before, manners(group, core.intents[0].op))
+
+
+def rank(turn: Turn, without: AccountId) -> int:
+    """This device's place among the members' devices but an account's, in a mixed order (10.5)."""
+    roster, log_hash = turn.group.roster, turn.group.hashes[-1]
+    mine = primitives.digest("confirm rank", log_hash, turn.me.device)
+    lower = sum(
+        primitives.digest("confirm rank", log_hash, device) < mine
+        for device in roster.devices
+        if roster.account_of(device) != without
+    )
+    return min(lower, epochs.CONFIRM_SPREAD)
+
+
+def _author(turn: Turn, intent: Intent) -> None:
+    """Draft, sign, send the secrets out and queue the entry behind them (spec 10.5)."""
+    group, op = turn.group, Op(intent.op)
+    roster, number = group.roster, group.roster.epoch + 1
+    body = membership.draft(
+        roster, author=turn.me, op=op, data=intent.data, now=turn.now / 1000
+    )
+    if op in FRESH_OPS:
+        secret = turn.entropy(32)
+    else:
+        init = need_keys(group.head).init
+        secret = secrets.derived_secret(init, membership.commitless(body))
+    body = replace(body, commit=membership.entry_commit(secret, group.id, number))
+    raw = membership.sign_entry(body, turn.me)
+    after = membership.apply(roster, raw)
+    gate = None
+    if op in FRESH_OPS:
+        gate = after.log_hash
+        _send_secrets(turn, op, after, secret)
+    sealed = wire.encode(SealedEntry(raw, intent.addresses))
+    upload = _upload_control(turn, ENTRY, sealed, gate)
+    turn.set_core(
+        pending=Pending(raw, after.log_hash, secret, upload, intent),
+        authored=(*group.core.authored, turn.now)[-8:],
+    )
+
+
+def _send_secrets(turn: Turn, op: Op, after: Roster, secret: bytes) -> None:
+    body = write_secret(turn.group.id, after.epoch, after.log_hash, secret)
+    renew = after.log_hash if op == Op.UPDATE else b""
+    turn.letters += [
+        Letter(device, LetterKind.EPOCH_SECRET, body, after.log_hash, renew)
+        for device in other_devices(after, turn.me.device)
+    ]
+
+
+def _upload_control(turn: Turn, kind: int, plain: bytes, gate: LogHash | None) -> bytes:
+    base = turn.group.base
+    keys = need_keys(base)
+    frame = sender_key.seal_control(
+        kind, plain, keys.control, frame_keys(base), entropy=turn.entropy
+    )
+    return turn.upload(base, frame, gate)
+
+
+def receive_entry(turn: Turn, raw: bytes) -> None:
+    """An entry in the base topic: apply it if it is the first valid one, else refuse (10.5)."""
+    group = turn.group
+    body, _ = membership.read_entry(raw)
+    if body.previous != group.hashes[-1]:
+        raise StaleEpoch("the entry does not follow the head of the log")
+    if group.core.base != group.core.head and body.op not in FRESH_OPS:
+        raise StaleEpoch("only a fresh-secret entry may supersede an epoch that is not live")
+    roster = membership.apply(group.roster, raw)
+    secret = _secret_of(turn, raw, body, roster)
+    epochs.enter(turn, raw, body, roster, secret)
+    if not turn.group.member:
+        return
+    _settle_pending(turn, raw, before=group.roster)
+    _after_enter(turn)
+
+
+def _secret_of(turn: Turn, raw: bytes, body: EntryBody, roster: Roster) -> bytes | None:
+    """r_e: derived (a wrong commit is an invalid entry), our own, or one that came by letter."""
+    group, pending = turn.group, turn.group.core.pending
+    if body.op not in FRESH_OPS:
+        init = need_keys(group.head).init
+        secret = secrets.derived_secret(init, membership.commitless(body))
+        if not epochs.commit_matches(body, group.id, roster.epoch, secret):
+            raise AuthenticationFailed("the entry commits to another secret")
+        return secret
+    if pending is not None and pending.raw == raw:
+        return pending.secret
+    known = epochs.known_secret(turn, roster.log_hash)
+    if known is not None and epochs.commit_matches(body, group.id, roster.epoch, known):
+        return known
+    return None
+
+
+def _settle_pending(turn: Turn, raw: bytes, *, before: Roster) -> None:
+    """Our own entry won, or lost to this one (spec 10.5)."""
+    pending = turn.group.core.pending
+    if pending is None:
+        return
+    turn.set_core(pending=None)
+    if pending.raw == raw:
+        new = [device for device in turn.group.roster.devices if device not in before.devices]
+        turn.welcomes += new
+        return
+    turn.dropped += [pending.upload, pending.log_hash]
+    intent = pending.intent
+    if intent.op == Op.UPDATE and turn.group.core.base != turn.group.core.head:
+        return  # somebody else superseded the same epoch
+    if intent.tries + 1 >= limits.MAX_ENTRY_TRIES:
+        _give_up(turn, intent, "contention")
+        return
+    wait = int.from_bytes(turn.entropy(2), "big") * JITTER_MS // 65536 * (intent.tries + 1)
+    again = replace(intent, tries=intent.tries + 1, not_before=turn.now + wait)
+    turn.set_core(intents=(again, *turn.group.core.intents))
+
+
+def _give_up(turn: Turn, intent: Intent, code: str) -> None:
+    if Op(intent.op) not in (Op.LEAVE_COMMIT, Op.UPDATE):  # wanted by the protocol, not by a person
+        turn.events.append(ChangeFailed(turn.group.id, Op(intent.op).name.lower(), code))
+
+
+def _after_enter(turn: Turn) -> None:
+    """What a fresh-secret epoch still needs: a confirm, or its secret (spec 10.5)."""
+    core = turn.group.core
+    if core.base == core.head:
+        return
+    if turn.group.head.keys is None:
+        ask_secret(turn)
+        patience = limits.CONFIRM_PATIENCE_SECONDS * 1000
+        spread = int.from_bytes(turn.entropy(2), "big") * 10_000 // 65536
+        turn.set_core(update_at=turn.now + patience + spread)
+    else:
+        turn.set_core(confirm_at=confirm_due(turn))
+
+
+def confirm_due(turn: Turn) -> int | None:
+    """When this device should confirm the head: by rank, so that usually one does (spec 10.5)."""
+    author = epochs.author_account(turn.group, turn.group.head)
+    if author is None or turn.me.account == author:
+        return None
+    return turn.now + rank(turn, author) * CONFIRM_STEP_MS
+
+
+def receive_confirm(turn: Turn, raw: bytes) -> None:
+    """A confirm of the head makes it live; without its secret the topic waits here (10.5)."""
+    group, head = turn.group, turn.group.head
+    if group.core.base == group.core.head:
+        raise StaleEpoch("nothing is waiting for a confirm")
+    if head.keys is None:
+        # Whether it is valid cannot be told yet, and it may decide: read no further.
+        turn.set_core(stalled=True)
+        ask_secret(turn)
+        return
+    author = epochs.author_account(group, head)
+    if author is None:
+        raise RemoteError("the author of the epoch is unknown")
+    membership.check_confirm(head.roster, author, raw, need_keys(head).confirm)
+    pending = group.core.pending
+    if pending is not None:  # our superseding update came too late, which is no failed try
+        turn.set_core(pending=None)
+        turn.dropped += [pending.upload, pending.log_hash]
+    epochs.make_live(turn)
+
+
+def install_secret(turn: Turn, number: int, log_hash: LogHash, secret: bytes) -> None:
+    """A secret by letter: install it where it is missing, keep it if its entry is to come."""
+    group = turn.group
+    epoch = group.epochs.get(number)
+    if number > group.core.head:
+        epochs.remember_secret(turn, number, log_hash, secret)
+        return
+    if epoch is None or epoch.core.log_hash != log_hash:
+        return  # over, or for an entry that lost
+    if epoch.keys is not None:
+        return
+    body, _ = membership.read_entry(group.log[number])
+    if not epochs.commit_matches(body, group.id, number, secret):
+        raise AuthenticationFailed("the secret is not the one the entry committed to")
+    epochs.install(turn, number, secret)
+    if number == group.core.head:
+        turn.set_core(update_at=None, asked_at=None)
+        if turn.group.core.stalled:
+            turn.set_core(stalled=False, restart=turn.group.core.restart + 1)
+        if turn.group.core.base != number:
+            turn.set_core(confirm_at=confirm_due(turn))
+
+
+def tick_entries(turn: Turn) -> None:
+    """Confirm, ask again, supersede or author what is due (spec 10.5)."""
+    core, now = turn.group.core, turn.now
+    if core.confirm_at is not None and core.confirm_at <= now:
+        head = turn.group.head
+        raw = membership.make_confirm(
+            turn.me, LogHash(head.core.log_hash), need_keys(head).confirm
+        )
+        _upload_control(turn, CONFIRM, raw, None)
+        turn.set_core(confirm_at=None)
+    waiting = core.base != core.head and turn.group.head.keys is None
+    if waiting and (core.asked_at is None or now - core.asked_at >= ASK_AGAIN_MS):
+        ask_secret(turn)
+    if waiting and core.update_at is not None and core.update_at <= now and core.pending is None:
+        turn.set_core(update_at=now + limits.CONFIRM_PATIENCE_SECONDS * 1000)
+        try:
+            _author(turn, Intent(Op.UPDATE, wire.encode(UpdateData()), (), 0, 0))
+        except LocalError:  # an update of ours is too near: others will
+            pass
+    advance(turn)
+
+
+__all__ = [
+    "SealedEntry",
+    "advance",
+    "install_secret",
+    "intent_due",
+    "propose",
+    "receive_confirm",
+    "receive_entry",
+    "tick_entries",
+    "want",
+]

@@ -1,0 +1,350 @@
+"""Entering an epoch, carrying chains into it, making it live, erasing what is over (spec 10.3-10.6).
+
+Rules of this file:
+- One place decides: an entry is applied where it stands first and valid in the base epoch's topic.
+- Chains are carried from the base epoch with the new epoch's own salt, so an epoch that superseded
+  another one needs nothing of the superseded one.
+- Nobody calls "rotate": entering leaves no chain that the removed device could follow.
+- Erasing is done here and nowhere else.
+"""
+
+from dataclasses import replace
+
+from groupcrypt.errors import NotInRoster
+from groupcrypt.protocol import limits, membership, primitives, sender_key
+from groupcrypt.protocol.events import Departed, EpochLive, MembershipChanged, MessageFailed
+from groupcrypt.protocol.group import secrets
+from groupcrypt.protocol.group.state import (
+    Epoch,
+    EpochCore,
+    GroupState,
+    Status,
+    Turn,
+    Unsettled,
+    need_keys,
+)
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
+from groupcrypt.protocol.membership import FRESH_OPS, EntryBody, Op, Roster
+from groupcrypt.protocol.primitives import ZERO32
+from groupcrypt.protocol.sender_key import Context, ReceivingChain
+
+CONFIRM_SPREAD = 40  # ranks told apart; the rest of a large group acts together with the last
+
+
+def commit_matches(body: EntryBody, group: bytes, epoch: int, secret: bytes) -> bool:
+    """Whether a secret is the one the entry committed to (spec 09.3)."""
+    return primitives.equal(membership.entry_commit(secret, group, epoch), body.commit)
+
+
+def enter(turn: Turn, raw: bytes, body: EntryBody, roster: Roster, secret: bytes | None) -> None:
+    """Apply the entry that closes the base epoch or supersedes the head (spec 10.5).
+
+    `secret` is r_e when it is known (checked against the commit), else None.
+    """
+    group, old = turn.group, turn.group.head
+    author = old.roster.account_of(body.author)
+    if author is None:
+        raise NotInRoster("an entry by a device that is not in the group")
+    fresh = body.op in FRESH_OPS
+    live = not fresh or len(roster.members) == 1
+    core = EpochCore(
+        number=roster.epoch,
+        log_hash=roster.log_hash,
+        fresh=old.core.fresh + (1 if fresh else 0),
+        parent=group.base.number,
+        live=False,
+        opened=turn.now,
+        closed=None,
+        author=body.author,
+        keys=None,
+        carried=True,
+    )
+    epoch = Epoch(core, roster, {}, None, frozenset())
+    turn.set(
+        log=(*group.log, raw),
+        hashes=(*group.hashes, roster.log_hash),
+        epochs={**group.epochs, roster.epoch: epoch},
+    )
+    turn.set_core(head=roster.epoch, confirm_at=None, update_at=None, asked_at=None)
+    _tell(turn, body, old.roster, roster, author, live=live)
+    if turn.me.account not in roster.members or turn.me.device not in roster.devices:
+        depart(turn, author)
+        return
+    unseal_unsettled(turn)
+    _forget_losers(turn)
+    if secret is not None:
+        install(turn, roster.epoch, secret)
+    if live and secret is not None:
+        make_live(turn)
+
+
+def _tell(
+    turn: Turn, body: EntryBody, old: Roster, new: Roster, author: AccountId, *, live: bool
+) -> None:
+    before, after = set(old.members), set(new.members)
+    turn.events.append(
+        MembershipChanged(
+            turn.group.id,
+            new.epoch,
+            new.log_hash,
+            author,
+            Op(body.op).name.lower(),
+            tuple(sorted(after - before)),
+            tuple(sorted(before - after)),
+            live,
+        )
+    )
+
+
+def install(turn: Turn, number: int, secret: bytes) -> None:
+    """Split a newly known secret and carry the chains of the parent epoch into it (spec 10.3)."""
+    epoch = turn.group.epochs[number]
+    log_hash = LogHash(epoch.core.log_hash)
+    keys = secrets.split(secret, turn.group.id, number, log_hash)
+    epoch = replace(epoch, core=replace(epoch.core, keys=keys))
+    turn.set_epoch(epoch)
+    parent = turn.group.epochs.get(epoch.core.parent)
+    if parent is not None and parent.core.carried:
+        turn.set_epoch(_carry(turn, parent, epoch))
+
+
+def _carry(turn: Turn, parent: Epoch, epoch: Epoch) -> Epoch:
+    context, salt = epoch.context(turn.group.id), need_keys(epoch).salt
+    skipped = _skipped(parent, epoch)
+    healed = healed_device(turn.group, epoch)
+    chains = {
+        key: _carried(chain, salt, context, skipped)
+        for key, chain in _newest(parent).items()
+        if key[0] in epoch.roster.devices and key[0] != healed
+    }
+    own, given = epoch.own, epoch.given
+    if parent.own is not None and turn.me.device != healed:
+        own = sender_key.carry_sending(parent.own, salt, context)
+        own = replace(own, fresh=own.fresh + skipped)
+        given = parent.given & frozenset(epoch.roster.devices)
+    return replace(epoch, chains=chains | dict(epoch.chains), own=own, given=given)
+
+
+def _carried(chain: ReceivingChain, salt: bytes, context: Context, skipped: int) -> ReceivingChain:
+    """A chain in the next epoch; superseded fresh epochs do not age its signing key (08.3)."""
+    carried = sender_key.carry_receiving(chain, salt, context)
+    if not skipped:
+        return carried
+    return replace(carried, core=replace(carried.core, fresh=carried.core.fresh + skipped))
+
+
+def _skipped(parent: Epoch, epoch: Epoch) -> int:
+    """Fresh epochs between the two that were superseded and never live (spec 08.3)."""
+    return max(0, epoch.core.fresh - parent.core.fresh - 1)
+
+
+def _newest(epoch: Epoch) -> dict[tuple[DeviceId, int], ReceivingChain]:
+    newest: dict[DeviceId, int] = {}
+    for device, generation in epoch.chains:
+        newest[device] = max(generation, newest.get(device, 0))
+    return {key: chain for key, chain in epoch.chains.items() if newest[key[0]] == key[1]}
+
+
+def healed_device(group: GroupState, epoch: Epoch) -> DeviceId | None:
+    """The author of the `update` that opened an epoch: its old chain is not carried (10.6)."""
+    body, _ = membership.read_entry(group.log[epoch.number])
+    return DeviceId(body.author) if body.op == Op.UPDATE else None
+
+
+def add_chain(turn: Turn, number: int, chain: ReceivingChain) -> None:
+    """Put a distributed chain into its epoch and carry it into every later one (spec 10.6)."""
+    key = (DeviceId(chain.device), chain.generation)
+    while True:
+        epoch = turn.group.epochs[number]
+        if key in epoch.chains:
+            return
+        turn.set_epoch(replace(epoch, chains={**epoch.chains, key: chain}))
+        following = [
+            later
+            for later in turn.group.epochs.values()
+            if later.core.parent == number and later.number > number
+        ]
+        for later in following:
+            known = any(key[0] == device and key[1] <= generation for device, generation in later.chains)
+            keys = later.keys
+            if (
+                known
+                or keys is None
+                or not keys.complete
+                or key[0] not in later.roster.devices
+                or key[0] == healed_device(turn.group, later)
+            ):
+                continue
+            context = later.context(turn.group.id)
+            carried = _carried(chain, keys.salt, context, _skipped(epoch, later))
+            add_chain(turn, later.number, carried)
+        return
+
+
+def make_live(turn: Turn) -> None:
+    """The head is decided: read its topic, erase what only the epoch before needed (spec 10.6)."""
+    head = turn.group.head
+    before = turn.group.core.base
+    turn.set_core(base=head.number, cursor=0, confirm_at=None, update_at=None, stalled=False)
+    turn.set_core(restart=turn.group.core.restart + 1)
+    kept: dict[int, Epoch] = {}
+    for number, epoch in turn.group.epochs.items():
+        if number == head.number:
+            kept[number] = replace(epoch, core=replace(epoch.core, live=True))
+        elif number <= before and number >= head.number - limits.PREVIOUS_EPOCHS - 1:
+            # What stood in its topic before the close was read: its chains have done their work.
+            closed = epoch.core.closed or turn.now
+            core = replace(epoch.core, closed=closed, carried=False)
+            kept[number] = replace(epoch, core=core, chains={}, own=None, given=frozenset())
+    turn.set(epochs=kept)
+    turn.events.append(EpochLive(turn.group.id, head.number))
+
+
+def _account_of_author(group: GroupState, epoch: Epoch) -> AccountId | None:
+    previous = group.epochs.get(epoch.number - 1)
+    rosters = [epoch.roster] if previous is None else [previous.roster, epoch.roster]
+    for roster in rosters:
+        if epoch.core.author in roster.devices:
+            return roster.account_of(DeviceId(epoch.core.author))
+    return None
+
+
+def author_account(group: GroupState, epoch: Epoch) -> AccountId | None:
+    """The account whose entry opened an epoch, if it can still be told."""
+    return _account_of_author(group, epoch)
+
+
+def unseal_unsettled(turn: Turn) -> None:
+    """After a close: own frames of closed epochs leave no more, their contents wait (spec 10.8)."""
+    group, head = turn.group, turn.group.core.head
+    gone = {mid for mid, frame in group.frames.items() if frame.epoch != head}
+    if not gone:
+        return
+    turn.dropped += gone
+    unsettled: dict[MessageId, Unsettled] = {
+        mid: replace(item, upload=None) if item.upload in gone else item
+        for mid, item in group.unsettled.items()
+    }
+    frames = {mid: frame for mid, frame in group.frames.items() if mid not in gone}
+    turn.set(unsettled=unsettled, frames=frames)
+
+
+def _forget_losers(turn: Turn) -> None:
+    """Secrets for entries that can no longer win are dropped (spec 10.5)."""
+    head = turn.group.head
+    kept = {
+        log_hash: secret
+        for log_hash, secret in turn.group.secrets.items()
+        if log_hash not in turn.group.hashes
+        and int.from_bytes(secret[:8], "big") > head.number
+    }
+    turn.set(secrets=kept)
+
+
+def remember_secret(turn: Turn, epoch: int, log_hash: LogHash, secret: bytes) -> None:
+    """Keep a secret for an entry that was not seen yet; bounded, oldest out (spec 10.6)."""
+    kept = dict(turn.group.secrets)
+    kept[log_hash] = primitives.number(epoch) + secret
+    while len(kept) > limits.MAX_PENDING_SECRETS:
+        del kept[next(iter(kept))]
+    turn.set(secrets=kept)
+
+
+def known_secret(turn: Turn, log_hash: LogHash) -> bytes | None:
+    """A secret that arrived before its entry."""
+    stored = turn.group.secrets.get(log_hash)
+    return None if stored is None else stored[8:]
+
+
+def depart(turn: Turn, author: AccountId) -> None:
+    """This device is out: every key of the group goes, unsent messages fail visibly (10.8)."""
+    group = turn.group
+    head = group.head
+    core = replace(head.core, keys=None, carried=False, closed=turn.now)
+    last = Epoch(core, head.roster, {}, None, frozenset())
+    turn.events.append(Departed(group.id, head.number, author))
+    turn.events += [
+        MessageFailed(group.id, mid, "not-a-member") for mid in group.unsettled
+    ]
+    turn.dropped += list(group.frames)
+    if group.core.pending is not None:
+        turn.dropped.append(group.core.pending.upload)
+    turn.group = GroupState(
+        core=replace(
+            group.core,
+            status=Status.DEPARTED,
+            base=head.number,
+            pending=None,
+            intents=(),
+            confirm_at=None,
+            update_at=None,
+            asked_at=None,
+        ),
+        log=group.log,
+        hashes=group.hashes,
+        epochs={head.number: last},
+    )
+
+
+def erase_old(turn: Turn) -> None:
+    """Erase r_e and salts whose time is over, and epochs nobody may read any more (spec 10.6)."""
+    group = turn.group
+    epochs: dict[int, Epoch] = {}
+    for number, epoch in group.epochs.items():
+        closed = epoch.core.closed
+        if closed is not None and turn.now - closed >= limits.PREVIOUS_EPOCH_SECONDS * 1000:
+            continue
+        epochs[number] = _without_secret(epoch) if _secret_over(epoch, turn.now) else epoch
+    if any(epochs.get(number) is not epoch for number, epoch in group.epochs.items()):
+        turn.set(epochs=epochs)
+    held = {
+        key: frame
+        for key, frame in turn.group.held.items()
+        if frame.epoch in turn.group.epochs
+    }
+    if len(held) != len(turn.group.held):
+        turn.set(held=held)
+
+
+def _secret_over(epoch: Epoch, now: int) -> bool:
+    if epoch.keys is None or not epoch.keys.complete or not epoch.core.live:
+        return False
+    if now - epoch.core.opened >= limits.PREVIOUS_EPOCH_SECONDS * 1000:
+        return True
+    heard = {device for (device, _), chain in epoch.chains.items() if chain.iteration > 0}
+    return len(heard) >= len(epoch.roster.devices) - 1 and len(epoch.roster.devices) > 1
+
+
+def _without_secret(epoch: Epoch) -> Epoch:
+    return replace(epoch, core=replace(epoch.core, keys=secrets.erased(need_keys(epoch))))
+
+
+def erase_deadline(group: GroupState) -> int | None:
+    """When `erase_old` has something to do for age."""
+    times = [
+        epoch.core.opened + limits.PREVIOUS_EPOCH_SECONDS * 1000
+        for epoch in group.epochs.values()
+        if epoch.keys is not None and epoch.keys.secret != ZERO32
+    ]
+    times += [
+        epoch.core.closed + limits.PREVIOUS_EPOCH_SECONDS * 1000
+        for epoch in group.epochs.values()
+        if epoch.core.closed is not None and group.member
+    ]
+    return min(times, default=None)
+
+
+__all__ = [
+    "add_chain",
+    "author_account",
+    "commit_matches",
+    "depart",
+    "enter",
+    "erase_deadline",
+    "erase_old",
+    "install",
+    "known_secret",
+    "make_live",
+    "remember_secret",
+    "unseal_unsettled",
+]

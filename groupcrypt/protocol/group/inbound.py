@@ -1,0 +1,228 @@
+"""Letters from other devices about a group (spec 10.6, 10.7, 10.10).
+
+Rules of this file:
+- What comes by letter is believed only as far as the log proves it: a secret by its commit, a
+  chain because its owner sent it, a log by its signatures.
+- r_e, chains and resends for an epoch go only to a device that is a member in that epoch.
+- Answers are bounded; a request from a stranger costs one lookup.
+"""
+
+from groupcrypt.errors import NotAllowed, NotInRoster, RemoteError
+from groupcrypt.protocol import limits, sender_key, wire
+from groupcrypt.protocol.events import Forked
+from groupcrypt.protocol.group import epochs, jump
+from groupcrypt.protocol.group.entries import advance, install_secret
+from groupcrypt.protocol.group.letters import (
+    EpochSecret,
+    KeyRequest,
+    LetterKind,
+    LogPart,
+    Resend,
+    SecretRequest,
+    WelcomeRequest,
+    write_secret,
+)
+from groupcrypt.protocol.group.messages import deliver_one, flush, open_held
+from groupcrypt.protocol.group.requests import ask_secret
+from groupcrypt.protocol.group.state import EarlyLetter, Epoch, Letter, Turn, frame_keys
+from groupcrypt.protocol.group.welcome import welcome_letters
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
+from groupcrypt.protocol.primitives import ZERO32
+
+EARLY_KEPT = 256
+
+
+def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) -> None:
+    """One item from a device that the pairwise channel authenticated; may raise `RemoteError`."""
+    if not turn.group.member:
+        return
+    match kind:
+        case LetterKind.EPOCH_SECRET:
+            _secret(turn, sender, wire.decode(EpochSecret, body))
+        case LetterKind.DISTRIBUTION:
+            _distribution(turn, sender, body)
+        case LetterKind.KEY_REQUEST:
+            _key_request(turn, sender, wire.decode(KeyRequest, body))
+        case LetterKind.SECRET_REQUEST:
+            _secret_request(turn, sender, wire.decode(SecretRequest, body))
+        case LetterKind.RESEND:
+            _resend(turn, sender, wire.decode(Resend, body))
+        case LetterKind.LOG_PART:
+            jump.receive_part(turn, sender, wire.decode(LogPart, body))
+        case LetterKind.WELCOME_REQUEST:
+            wire.decode(WelcomeRequest, body)
+            _member(turn, turn.group.head, sender)
+            turn.letters += welcome_letters(turn.group, sender)
+        case _:
+            raise NotAllowed(f"a letter of kind {kind.name.lower()} to a member")
+
+
+def _member(turn: Turn, epoch: Epoch, device: DeviceId) -> AccountId:
+    account = epoch.roster.account_of(device)
+    if account is None:
+        raise NotInRoster("the asking device is not a member in that epoch")
+    return account
+
+
+def _secret(turn: Turn, sender: DeviceId, letter: EpochSecret) -> None:
+    log_hash = LogHash(letter.log_hash)
+    _member(turn, turn.group.base, sender)
+    if jump.receive_secret(turn, sender, letter):
+        return
+    install_secret(turn, letter.epoch, log_hash, letter.secret)
+    after_install(turn)
+
+
+def after_install(turn: Turn) -> None:
+    """A head that got its keys: early distributions fit now, intents and messages move."""
+    _use_early(turn)
+    advance(turn)
+    flush(turn)
+
+
+def _distribution(turn: Turn, sender: DeviceId, body: bytes) -> None:
+    """A sender key from its owner, for an epoch we are in, were in, or will enter (spec 08.5)."""
+    skdm = sender_key.read_distribution(body)
+    epoch = turn.group.epochs.get(skdm.epoch)
+    if skdm.epoch > turn.group.core.head or (epoch is not None and epoch.keys is None):
+        _keep_early(turn, sender, skdm.epoch, body)
+        return
+    if epoch is None or epoch.core.log_hash != skdm.log_hash:
+        return  # its epoch is over, or never was on our log
+    _member(turn, epoch, sender)
+    known = epoch.chains.get((sender, skdm.generation))
+    chain = sender_key.accept(
+        body, context=epoch.context(turn.group.id), owner=sender, known=known
+    )
+    if known is None:
+        _bound_generations(turn, epoch, sender)
+        epochs.add_chain(turn, epoch.number, chain)
+        open_held(turn, epoch.number, sender)
+
+
+def _bound_generations(turn: Turn, epoch: Epoch, device: DeviceId) -> None:
+    """At most 4 chains of one device per epoch; the oldest goes (spec 08.6)."""
+    mine = sorted(gen for dev, gen in epoch.chains if dev == device)
+    if len(mine) >= limits.MAX_GENERATIONS:
+        chains = {key: chain for key, chain in epoch.chains.items() if key != (device, mine[0])}
+        turn.set_epoch(
+            Epoch(epoch.core, epoch.roster, chains, epoch.own, epoch.given)
+        )
+
+
+def _keep_early(turn: Turn, sender: DeviceId, epoch: int, body: bytes) -> None:
+    early = dict(turn.group.early)
+    early[max(early, default=0) + 1] = EarlyLetter(sender, epoch, body)
+    while len(early) > EARLY_KEPT:
+        del early[next(iter(early))]
+    turn.set(early=early)
+
+
+def _use_early(turn: Turn) -> None:
+    for key, letter in sorted(turn.group.early.items()):
+        epoch = turn.group.epochs.get(letter.epoch)
+        if letter.epoch > turn.group.core.head or (epoch is not None and epoch.keys is None):
+            continue
+        early = {other: item for other, item in turn.group.early.items() if other != key}
+        turn.set(early=early)
+        try:
+            _distribution(turn, DeviceId(letter.device), letter.body)
+        except RemoteError:  # refused now as it would have been on arrival
+            continue
+
+
+def use_early(turn: Turn) -> None:
+    """After entering an epoch: take the distributions that were waiting for it (spec 10.6)."""
+    if turn.group.member and turn.group.early:
+        _use_early(turn)
+
+
+def _key_request(turn: Turn, sender: DeviceId, asked: KeyRequest) -> None:
+    """Give our chain again, and what the asker cannot open any more as resends (spec 10.7)."""
+    epoch = turn.group.epochs.get(asked.epoch)
+    if epoch is None or epoch.core.log_hash != asked.log_hash:
+        return
+    _member(turn, epoch, sender)
+    head = turn.group.head
+    if sender in head.roster.devices and head.own is not None and head.keys is not None:
+        context = head.context(turn.group.id)
+        body = sender_key.distribution(context, head.own)
+        turn.letters.append(Letter(sender, LetterKind.DISTRIBUTION, body))
+    base = turn.group.base
+    if base is not head and asked.epoch == base.number and base.own is not None:
+        body = sender_key.distribution(base.context(turn.group.id), base.own)
+        turn.letters.append(Letter(sender, LetterKind.DISTRIBUTION, body))
+    again: dict[int, list[tuple[bytes, bytes]]] = {}
+    for item in turn.group.sent.values():
+        if (item.epoch, item.generation) == (asked.epoch, asked.generation):
+            again.setdefault(item.iteration, []).append((item.message, item.content))
+    for iteration, contents in sorted(again.items()):
+        resend = Resend(
+            turn.group.id, asked.epoch, asked.generation, iteration, tuple(contents)
+        )
+        turn.letters.append(Letter(sender, LetterKind.RESEND, wire.encode(resend)))
+
+
+def _resend(turn: Turn, sender: DeviceId, again: Resend) -> None:
+    """Contents from their own sender, taken only for a frame of it that is held (spec 10.7)."""
+    epoch = turn.group.epochs.get(again.epoch)
+    if epoch is None or epoch.keys is None:
+        return
+    for key, item in turn.group.held.items():
+        if (item.device, item.epoch, item.generation) != (sender, again.epoch, again.generation):
+            continue
+        header = sender_key.open_header(
+            frame_keys(epoch), epoch.context(turn.group.id), item.frame
+        )
+        if header.iteration == again.iteration:
+            turn.set(held={other: kept for other, kept in turn.group.held.items() if other != key})
+            for message, content in again.contents:
+                deliver_one(turn, epoch, sender, MessageId(message), content)
+            return
+
+
+def _secret_request(turn: Turn, sender: DeviceId, asked: SecretRequest) -> None:
+    """Take a member forward: the secret of its head, or the log since and the live secret."""
+    group = turn.group
+    if asked.epoch >= len(group.hashes):
+        return
+    if group.hashes[asked.epoch] != asked.log_hash:
+        compare(turn, sender, asked.epoch, LogHash(asked.log_hash))
+        return
+    epoch = group.epochs.get(asked.epoch)
+    if epoch is not None and sender in epoch.roster.devices:
+        keys = epoch.keys
+        if keys is not None and keys.secret != ZERO32:
+            body = write_secret(group.id, epoch.number, LogHash(epoch.core.log_hash), keys.secret)
+            turn.letters.append(Letter(sender, LetterKind.EPOCH_SECRET, body))
+            return
+    turn.letters += jump.answer(group, sender, asked.epoch)
+
+
+def compare(turn: Turn, sender: DeviceId, epoch: int, log_hash: LogHash) -> None:
+    """What a member states of its log, in gossip or a request, beside ours (spec 10.9)."""
+    group = turn.group
+    if not group.member:
+        return
+    account = group.roster.account_of(sender) or group.base.roster.account_of(sender)
+    if account is None or account == turn.me.account:
+        return
+    if epoch < len(group.hashes):
+        if group.hashes[epoch] != log_hash:
+            _forked(turn, account, epoch)
+        return
+    jump.peer_ahead(turn, sender, account, epoch, log_hash)
+
+
+def _forked(turn: Turn, account: AccountId, epoch: int) -> None:
+    """Another log at one epoch: an admin or two accounts stop sending (spec 10.9)."""
+    group = turn.group
+    accounts = set(group.forkers) | {account}
+    if account not in group.forkers:
+        turn.events.append(Forked(group.id, epoch, account))
+        turn.set(forkers=tuple(sorted(accounts)))
+    if group.roster.is_admin(account) or len(accounts) > 1:
+        turn.set_core(paused=True)
+
+
+__all__ = ["after_install", "ask_secret", "compare", "receive_letter", "use_early"]

@@ -1,0 +1,219 @@
+"""Being taken forward when the topic cannot do it: the jump (spec 10.10).
+
+Rules of this file:
+- A member jumps only after patience, or when the server lost or withholds its topic.
+- The log given must extend our own head and be valid entry by entry; the secret must be the one
+  its last entry committed to; a second account must name the same head, if there is one.
+- Skipped epochs are shown as a `Gap`, never filled silently; own unsettled messages go again.
+"""
+
+from dataclasses import replace
+
+from groupcrypt.errors import AuthenticationFailed
+from groupcrypt.protocol import membership, wire
+from groupcrypt.protocol.events import EpochLive, Gap
+from groupcrypt.protocol.group import epochs, secrets
+from groupcrypt.protocol.group.letters import (
+    EpochSecret,
+    LetterKind,
+    LogPart,
+    SecretRequest,
+    log_parts,
+    write_secret,
+)
+from groupcrypt.protocol.group.state import (
+    Ahead,
+    Epoch,
+    EpochCore,
+    GroupState,
+    Letter,
+    StatedHead,
+    Turn,
+    other_devices,
+)
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash
+from groupcrypt.protocol.membership import FRESH_OPS, Roster
+from groupcrypt.protocol.primitives import ZERO32
+
+PATIENCE_MS = 60_000
+ASK_AGAIN_MS = 60_000
+ASKED_AT_ONCE = 3
+
+
+def peer_ahead(
+    turn: Turn, device: DeviceId, account: AccountId, epoch: int, log_hash: LogHash
+) -> None:
+    """A member states a head beyond ours: usually the topic brings it, else we ask (10.10)."""
+    stated = {**turn.group.stated, account: StatedHead(epoch, log_hash)}
+    ahead = turn.group.ahead or Ahead(turn.now, 0, (), 0, None)
+    turn.set(stated=stated, ahead=ahead)
+    _apply(turn)
+
+
+def history_lost(turn: Turn) -> None:
+    """The server cannot show what follows our cursor: ask at once (spec 10.10)."""
+    ahead = turn.group.ahead or Ahead(turn.now, 0, (), 0, None)
+    turn.set(ahead=replace(ahead, since=turn.now - PATIENCE_MS))
+
+
+def due(group: GroupState) -> int | None:
+    """When to ask for the log of those ahead."""
+    if group.ahead is None or not group.member:
+        return None
+    return max(group.ahead.since + PATIENCE_MS, group.ahead.asked + ASK_AGAIN_MS)
+
+
+def tick(turn: Turn) -> None:
+    """Ask a few members for the log since our head, or find that the topic did it."""
+    group = turn.group
+    if group.ahead is None:
+        return
+    if group.stated and all(item.epoch <= group.core.head for item in group.stated.values()):
+        turn.set(ahead=None, stated={})
+        return
+    when = due(group)
+    if when is None or when > turn.now:
+        return
+    body = wire.encode(SecretRequest(group.id, group.core.head, group.hashes[-1]))
+    others = other_devices(group.roster, turn.me.device)
+    ahead = [device for device in others if group.roster.account_of(device) in group.stated]
+    start = int.from_bytes(turn.entropy(2), "big") % max(len(others), 1)
+    rest = [device for device in others[start:] + others[:start] if device not in ahead]
+    turn.write((ahead + rest)[:ASKED_AT_ONCE], LetterKind.SECRET_REQUEST, body)
+    turn.set(ahead=replace(group.ahead, asked=turn.now))
+
+
+def answer(group: GroupState, device: DeviceId, after: int) -> list[Letter]:
+    """The signed entries since `after`, and the live secret if the asker is a member in it."""
+    base = group.base
+    if base.number <= after:
+        return []
+    entries = group.log[after + 1 : base.number + 1]
+    letters = [
+        Letter(device, LetterKind.LOG_PART, body)
+        for body in log_parts(group.id, after + 1, entries)
+    ]
+    keys = base.keys
+    if device in base.roster.devices and keys is not None and keys.secret != ZERO32:
+        body = write_secret(group.id, base.number, LogHash(base.core.log_hash), keys.secret)
+        letters.append(Letter(device, LetterKind.EPOCH_SECRET, body))
+    return letters
+
+
+def receive_part(turn: Turn, sender: DeviceId, part: LogPart) -> None:
+    """Entries from another member; kept only if they follow what we have (spec 10.10)."""
+    ahead, next_ = turn.group.ahead, len(turn.group.log)
+    if ahead is None or ahead.asked == 0:
+        return  # not asked for
+    offset = part.first - next_
+    if offset < 0 or offset > len(ahead.entries):
+        return
+    entries = ahead.entries[:offset] + part.entries
+    if len(entries) >= len(ahead.entries):
+        turn.set(ahead=replace(ahead, entries=entries))
+    account = turn.group.roster.account_of(sender)
+    roster = _replay(turn.group, entries)[-1]
+    if account is not None:
+        stated = {**turn.group.stated, account: StatedHead(roster.epoch, roster.log_hash)}
+        turn.set(stated=stated)
+    _apply(turn)
+
+
+def receive_secret(turn: Turn, sender: DeviceId, letter: EpochSecret) -> bool:
+    """A secret for the end of the log we were given; False if this is no jump."""
+    ahead = turn.group.ahead
+    if ahead is None or ahead.asked == 0 or not ahead.entries:
+        return False
+    if letter.epoch <= turn.group.core.head + 1 and letter.epoch != len(turn.group.log) + len(ahead.entries) - 1:
+        return False
+    turn.set(ahead=replace(ahead, epoch=letter.epoch, secret=letter.secret))
+    _apply(turn)
+    return turn.group.ahead is None
+
+
+def _replay(group: GroupState, entries: tuple[bytes, ...]) -> list[Roster]:
+    """The rosters after each entry; raises a `RemoteError` at the first invalid one."""
+    rosters = [group.roster]
+    for raw in entries:
+        rosters.append(membership.apply(rosters[-1], raw))
+    return rosters[1:]
+
+
+def _apply(turn: Turn) -> None:
+    group, ahead = turn.group, turn.group.ahead
+    if ahead is None or not ahead.entries:
+        return
+    rosters = _replay(group, ahead.entries)
+    gone = next((r for r in rosters if turn.me.device not in r.devices), None)
+    if gone is not None:  # signed by those who may: we are out
+        _take(turn, rosters, rosters.index(gone), None)
+        author = gone.recent[-1][1]
+        epochs.depart(turn, author)
+        return
+    if ahead.secret is None:
+        return
+    index = ahead.epoch - group.core.head - 1
+    if not 0 <= index < len(rosters) or not _vouched(turn, rosters, index):
+        return
+    body, _ = membership.read_entry(ahead.entries[index])
+    if not epochs.commit_matches(body, group.id, ahead.epoch, ahead.secret):
+        turn.set(ahead=replace(ahead, secret=None))
+        raise AuthenticationFailed("the secret is not the one the entry committed to")
+    first = group.core.base + 1
+    _take(turn, rosters, index, ahead.secret)
+    turn.events.append(Gap(group.id, first, ahead.epoch - 1))
+    turn.events.append(EpochLive(group.id, ahead.epoch))
+
+
+def _vouched(turn: Turn, rosters: list[Roster], index: int) -> bool:
+    """Two accounts besides ours name this log (one, where the group has only one other)."""
+    roster = rosters[index]
+    hashes = {(item.epoch, item.log_hash) for item in rosters[index:]}
+    accounts = {
+        account
+        for account, item in turn.group.stated.items()
+        if (item.epoch, item.log_hash) in hashes and account in roster.members
+    }
+    others = len(roster.members) - 1
+    return len(accounts - {turn.me.account}) >= min(2, max(others, 1))
+
+
+def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -> None:
+    group, ahead = turn.group, turn.group.ahead
+    assert ahead is not None  # callers checked
+    roster = rosters[index]
+    entries = ahead.entries[: index + 1]
+    log = (*group.log, *entries)
+    fresh = sum(membership.read_entry(raw)[0].op in FRESH_OPS for raw in log)
+    body, _ = membership.read_entry(entries[-1])
+    log_hash = LogHash(roster.log_hash)
+    keys = None if secret is None else secrets.split(secret, group.id, roster.epoch, log_hash)
+    core = EpochCore(
+        roster.epoch, log_hash, fresh, roster.epoch, True, turn.now, None, body.author, keys, True
+    )
+    epoch = Epoch(core, roster, {}, None, frozenset())
+    hashes = (*group.hashes, *(item.log_hash for item in rosters[: index + 1]))
+    turn.set(
+        log=log,
+        hashes=hashes,
+        epochs={roster.epoch: epoch},
+        ahead=None,
+        stated={},
+        held={},
+    )
+    pending = group.core.pending
+    if pending is not None:
+        turn.dropped += [pending.upload, pending.log_hash]
+        turn.set_core(intents=(pending.intent, *group.core.intents))
+    turn.set_core(
+        base=roster.epoch,
+        head=roster.epoch,
+        cursor=0,
+        restart=group.core.restart + 1,
+        pending=None,
+        confirm_at=None,
+        update_at=None,
+        asked_at=None,
+        stalled=False,
+    )
+    epochs.unseal_unsettled(turn)

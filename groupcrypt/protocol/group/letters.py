@@ -1,0 +1,138 @@
+"""The shapes that travel over the pairwise channel for a group (spec 10.6, 10.7).
+
+Rules of this file:
+- A letter is authenticated to the sending device by the channel; it names its group and epoch.
+- Nothing here decides: `inbound` does.
+"""
+
+from enum import IntEnum
+from typing import Annotated
+
+from groupcrypt.protocol import limits, wire
+from groupcrypt.protocol.identifiers import GroupId, LogHash
+from groupcrypt.protocol.wire import U32, Blob, Bytes16, Bytes32, Many, shape
+
+
+class LetterKind(IntEnum):
+    """The registry of pairwise items (spec 12.3). Numbers are never reused."""
+
+    EPOCH_SECRET = 1
+    DISTRIBUTION = 2
+    WELCOME = 3
+    LOG_PART = 4
+    KEY_REQUEST = 5
+    SECRET_REQUEST = 6
+    RESEND = 7
+    WELCOME_REQUEST = 8
+    ADDRESSES = 9
+    PING = 10  # nothing: it lets a replaced session be seen
+    DIRECT = 16
+    MAILBOX = 17
+
+
+@shape
+class EpochSecret:
+    """r_e of one epoch, to a device that is a member in it (spec 10.6)."""
+
+    group: Bytes32
+    epoch: U32
+    log_hash: Bytes32
+    secret: Bytes32
+
+
+@shape
+class Welcome:
+    """The secret a joiner starts with; the log came before it in parts (spec 10.6)."""
+
+    group: Bytes32
+    epoch: U32
+    log_hash: Bytes32
+    secret: Bytes32
+
+
+@shape
+class LogPart:
+    """Consecutive log entries (spec 10.6, 10.10)."""
+
+    group: Bytes32
+    first: U32
+    entries: Annotated[
+        tuple[Annotated[bytes, Blob(1, limits.MAX_ENTRY_BYTES + 256)], ...], Many(1024)
+    ]
+
+
+@shape
+class KeyRequest:
+    """A chain that a member lacks, asked of its owner (spec 10.7)."""
+
+    group: Bytes32
+    epoch: U32
+    log_hash: Bytes32
+    generation: U32
+    iterations: Annotated[tuple[U32, ...], Many(64)]
+
+
+@shape
+class SecretRequest:
+    """Where the sender's log stands; the answer is what takes it forward (spec 10.6, 10.10)."""
+
+    group: Bytes32
+    epoch: U32
+    log_hash: Bytes32
+
+
+@shape
+class Resend:
+    """The contents of one own frame again, which the asker holds but cannot open (spec 10.7)."""
+
+    group: Bytes32
+    epoch: U32
+    generation: U32
+    iteration: U32
+    contents: Annotated[
+        tuple[tuple[Bytes16, Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]], ...],
+        Many(limits.MAX_BUNDLE_CONTENTS),
+    ]
+
+
+@shape
+class WelcomeRequest:
+    """From a device that was added but not welcomed (spec 10.6)."""
+
+    group: Bytes32
+
+
+def write_secret(group: GroupId, epoch: int, log_hash: LogHash, secret: bytes) -> bytes:
+    """The body of an EPOCH_SECRET letter."""
+    return wire.encode(EpochSecret(group, epoch, log_hash, secret))
+
+
+def log_parts(group: GroupId, first: int, entries: tuple[bytes, ...]) -> list[bytes]:
+    """LOG_PART bodies for the entries, each within a pairwise payload (spec 10.6)."""
+    parts: list[bytes] = []
+    start, size = 0, 0
+    for index, entry in enumerate(entries):
+        if index > start and (size + len(entry) > limits.MAX_ENTRY_BYTES or index - start == 1024):
+            parts.append(wire.encode(LogPart(group, first + start, entries[start:index])))
+            start, size = index, 0
+        size += len(entry) + 8
+    parts.append(wire.encode(LogPart(group, first + start, entries[start:])))
+    return parts
+
+
+@shape
+class Addresses:
+    """Account records of members, so that a joiner can reach them (spec 10.6)."""
+
+    group: Bytes32
+    records: Annotated[
+        tuple[Annotated[bytes, Blob(1, limits.MAX_RECORD_BYTES)], ...], Many(limits.MAX_GROUP_DEVICES)
+    ]
+
+
+@shape
+class Direct:
+    """A content from one account to another (spec 12.3)."""
+
+    message: Bytes16
+    content: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]

@@ -1,0 +1,43 @@
+"""Asking for what is missing, within bounds (spec 10.6, 10.7).
+
+Rules of this file:
+- Every request is bounded per chain and per hour; nothing is asked of the server.
+- A secret is asked of the author of its entry first, then of others, a few at a time.
+"""
+
+from groupcrypt.protocol import limits, wire
+from groupcrypt.protocol.group.letters import KeyRequest, LetterKind, SecretRequest
+from groupcrypt.protocol.group.state import KeyAsked, Letter, Turn, other_devices
+from groupcrypt.protocol.identifiers import DeviceId
+
+ASKED_AT_ONCE = 3
+HOUR_MS = 3_600_000
+
+
+def ask_secret(turn: Turn) -> None:
+    """Ask the author and a few other members for the head's secret (spec 10.6)."""
+    group, head = turn.group, turn.group.head
+    others = other_devices(head.roster, turn.me.device)
+    start = int.from_bytes(turn.entropy(2), "big") % max(len(others), 1)
+    order = others[start:] + others[:start]
+    author = DeviceId(head.core.author)
+    if author in others:
+        order = [author] + [device for device in order if device != author]
+    body = wire.encode(SecretRequest(group.id, head.number, head.core.log_hash))
+    turn.write(order[:ASKED_AT_ONCE], LetterKind.SECRET_REQUEST, body)
+    turn.set_core(asked_at=turn.now)
+
+
+def ask_key(turn: Turn, epoch: int, device: DeviceId, generation: int) -> None:
+    """Ask a sender for its chain, for the frames of it that are held (spec 10.7)."""
+    group = turn.group
+    key = (epoch, device, generation)
+    asked = group.asked.get(key, KeyAsked(0, 0))
+    soon = turn.now - asked.last < HOUR_MS // limits.MAX_KEY_REQUESTS_PER_HOUR
+    if asked.count >= limits.MAX_KEY_REQUESTS_PER_CHAIN or (asked.count > 0 and soon):
+        return
+    turn.set(asked={**group.asked, key: KeyAsked(asked.count + 1, turn.now)})
+    body = wire.encode(
+        KeyRequest(group.id, epoch, group.hashes[epoch], generation, ())
+    )
+    turn.letters.append(Letter(device, LetterKind.KEY_REQUEST, body))

@@ -1,0 +1,117 @@
+"""Making a group, welcoming a joiner, joining (spec 10.2, 10.6).
+
+Rules of this file:
+- A Welcome goes to a joiner only after its entry has won, and gives nothing of the epoch before.
+- It carries the whole log: a joiner learns the group's membership history.
+- A joiner checks every entry from genesis on and the secret by the last commit.
+"""
+
+from groupcrypt.errors import AuthenticationFailed, NotInRoster, StaleEpoch
+from groupcrypt.protocol import limits, membership, wire
+from groupcrypt.protocol.group import epochs, secrets
+from groupcrypt.protocol.group.letters import LetterKind, Welcome, log_parts
+from groupcrypt.protocol.group.state import (
+    Epoch,
+    EpochCore,
+    GroupCore,
+    GroupState,
+    Letter,
+    Status,
+)
+from groupcrypt.protocol.identifiers import DeviceId, LogHash
+from groupcrypt.protocol.identity import LocalIdentity
+from groupcrypt.protocol.membership import FRESH_OPS, Op, Roster
+from groupcrypt.protocol.primitives import ZERO32, Entropy
+
+
+def create(me: LocalIdentity, data: bytes, *, now: int, entropy: Entropy) -> GroupState:
+    """A group whose only member is this account (spec 10.2)."""
+    body = membership.draft(None, author=me, op=Op.GENESIS, data=data, now=now / 1000)
+    raw = membership.sign_entry(body, me)
+    roster = membership.apply(None, raw)
+    return _start(me, (raw,), [roster], entropy(32), now=now, entropy=entropy)
+
+
+def join(
+    me: LocalIdentity, entries: tuple[bytes, ...], welcome: Welcome, *, now: int, entropy: Entropy
+) -> GroupState:
+    """The group a Welcome describes; raises a `RemoteError` if anything in it is not proven."""
+    rosters: list[Roster] = []
+    for raw in entries:
+        rosters.append(membership.apply(rosters[-1] if rosters else None, raw))
+    if not rosters or rosters[-1].group != welcome.group:
+        raise StaleEpoch("the log is not that of the group in the Welcome")
+    roster = rosters[-1]
+    if (roster.epoch, roster.log_hash) != (welcome.epoch, welcome.log_hash):
+        raise StaleEpoch("the log does not end where the Welcome says")
+    if me.device not in roster.devices:
+        raise NotInRoster("the log does not have this device as a member")
+    body, _ = membership.read_entry(entries[-1])
+    if not epochs.commit_matches(body, roster.group, roster.epoch, welcome.secret):
+        raise AuthenticationFailed("the secret is not the one the last entry committed to")
+    return _start(me, entries, rosters, welcome.secret, now=now, entropy=entropy)
+
+
+def _start(
+    me: LocalIdentity,
+    log: tuple[bytes, ...],
+    rosters: list[Roster],
+    secret: bytes,
+    *,
+    now: int,
+    entropy: Entropy,
+) -> GroupState:
+    roster = rosters[-1]
+    log_hash = LogHash(roster.log_hash)
+    bodies = [membership.read_entry(raw)[0] for raw in log]
+    core = EpochCore(
+        number=roster.epoch,
+        log_hash=log_hash,
+        fresh=sum(body.op in FRESH_OPS for body in bodies),
+        parent=roster.epoch,
+        live=True,
+        opened=now,
+        closed=None,
+        author=bodies[-1].author,
+        keys=secrets.split(secret, roster.group, roster.epoch, log_hash),
+        carried=True,
+    )
+    stagger = int.from_bytes(entropy(4), "big") % (limits.UPDATE_SECONDS * 1000 // 4)
+    return GroupState(
+        core=GroupCore(
+            group=roster.group,
+            status=Status.MEMBER,
+            base=roster.epoch,
+            head=roster.epoch,
+            cursor=0,
+            restart=0,
+            generation=0,
+            paused=False,
+            pending=None,
+            intents=(),
+            authored=(),
+            confirm_at=None,
+            update_at=None,
+            asked_at=None,
+            stalled=False,
+            update_due=now + limits.UPDATE_SECONDS * 1000 - stagger,
+            queued=0,
+        ),
+        log=log,
+        hashes=tuple(item.log_hash for item in rosters),
+        epochs={roster.epoch: Epoch(core, roster, {}, None, frozenset())},
+    )
+
+
+def welcome_letters(group: GroupState, device: DeviceId) -> list[Letter]:
+    """The log in parts and the live epoch's secret, for a device that is a member in it (10.6)."""
+    base = group.base
+    keys = base.keys
+    if device not in base.roster.devices or keys is None or keys.secret == ZERO32:
+        return []
+    letters = [
+        Letter(device, LetterKind.LOG_PART, body)
+        for body in log_parts(group.id, 0, group.log[: base.number + 1])
+    ]
+    welcome = Welcome(group.id, base.number, base.core.log_hash, keys.secret)
+    return [*letters, Letter(device, LetterKind.WELCOME, wire.encode(welcome))]
