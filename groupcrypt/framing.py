@@ -112,7 +112,7 @@ class FrameStream:
         self._stream = stream
         self._heartbeat = heartbeat
         self._slow = slow
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[bytes | memoryview] = deque()
         self._waiting = 0  # bytes in the queue and in the write under way
         self._wake = trio.Event()
         self._room = trio.Event()
@@ -140,7 +140,7 @@ class FrameStream:
 
     def put(self, data: bytes) -> None:
         """Queue whole frames for the writer; never waits. Over the bound the reader is cut off."""
-        if self._finishing or self._ended:
+        if not data or self._finishing or self._ended:
             return
         self._queue.append(data)
         self._waiting += len(data)
@@ -211,12 +211,16 @@ class FrameStream:
                 self.put(self._heartbeat)
         return True
 
-    def _take(self) -> bytes:
-        """What one write carries: all that waits, up to about `WRITE_BYTES`, joined once."""
+    def _take(self) -> bytes | memoryview:
+        """What one write carries: all that waits, up to `WRITE_BYTES`, joined once."""
         queue = self._queue
+        if len(queue[0]) > WRITE_BYTES:
+            large = memoryview(queue[0])
+            queue[0] = large[WRITE_BYTES:]
+            return large[:WRITE_BYTES]
         if len(queue) == 1:
             return queue.popleft()
-        chosen: list[bytes] = []
+        chosen: list[bytes | memoryview] = []
         size = 0
         while queue and (not chosen or size + len(queue[0]) <= WRITE_BYTES):
             chosen.append(queue.popleft())

@@ -12,7 +12,7 @@ It keeps no subscriptions, cursors or outbox (`node` does), and never logs.
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, Self
 
@@ -70,8 +70,10 @@ class Connection:
     with subscriptions open `ask` needs another task that does.
     """
 
-    def __init__(self, wire: FrameStream) -> None:
+    def __init__(self, wire: FrameStream, *, follow: bool) -> None:
+        """`follow`: keep the pace that the server's greeting tells."""
         self._wire = wire
+        self._follow = follow
         self._expected: dict[int, type[Reply]] = {}  # tags under way, with the type of the reply
         self._waiters: dict[int, _Waiter] = {}  # those of `ask` that somebody still waits for
         self._next = OWN_TAGS
@@ -128,6 +130,8 @@ class Connection:
         match await self.ask(Hello(VERSION)):
             case Greeting(version=version, limits=limits, time=time) if version == VERSION:
                 self.limits, self.server_time = limits, time
+                if self._follow:
+                    self._wire.pace = _paced(limits)
             case _:
                 raise TransportError("the server speaks another version")
 
@@ -212,6 +216,11 @@ class _Waiter:
         self.reply: Reply | None = None
 
 
+def _paced(limits: Limits) -> Pace:
+    own = Pace()
+    return replace(own, heartbeat=min(max(limits.heartbeat_seconds, 5.0), own.heartbeat))
+
+
 def code_name(code: int) -> str:
     """The name of a refusal's code, in small letters."""
     return Code(code).name.lower() if code in set(Code) else f"code {code}"
@@ -242,7 +251,7 @@ async def connected(
 ) -> AsyncGenerator[Connection]:
     """A connection over a stream that is open already, TLS done; it is closed at the end."""
     wire = FrameStream(stream, limit=MAX_REPLY_BYTES, heartbeat=_HEARTBEAT, pace=pace)
-    connection = Connection(wire)
+    connection = Connection(wire, follow=pace is None)
     failure: Exception | None = None  # carried around the nursery, which would wrap it
     try:
         async with trio.open_nursery() as nursery:
