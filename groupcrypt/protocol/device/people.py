@@ -16,6 +16,7 @@ from groupcrypt.errors import (
 )
 from groupcrypt.protocol import broadcast, handshake, identity, limits, wire
 from groupcrypt.protocol.broadcast import (
+    MAX_POOL_PUT_ITEMS,
     PoolCount,
     PoolPut,
     SlotValue,
@@ -126,12 +127,15 @@ def publish_device(work: Work) -> None:
 
 def top_up_pool(work: Work, count: int) -> None:
     """Make one-time prekeys and put their public halves into the pool (spec 05.2)."""
-    core = work.state.core
-    made, items = handshake.make_one_time(core.identity, core.pool_next, count, work.entropy)
-    put = PoolPut(core.put_token, token_hash(core.take_token), core.pool_next, items)
-    work.post(write_request(0, put))
-    work.set(prekeys=handshake.with_one_time(work.state.prekeys, made))
-    work.set_core(pool_next=core.pool_next + count)
+    while count > 0:
+        core = work.state.core
+        some = min(count, MAX_POOL_PUT_ITEMS)
+        made, items = handshake.make_one_time(core.identity, core.pool_next, some, work.entropy)
+        put = PoolPut(core.put_token, token_hash(core.take_token), core.pool_next, items)
+        work.post(write_request(0, put))
+        work.set(prekeys=handshake.with_one_time(work.state.prekeys, made))
+        work.set_core(pool_next=core.pool_next + some)
+        count -= some
 
 
 def ask_pool(work: Work) -> None:
