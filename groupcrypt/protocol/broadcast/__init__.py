@@ -2,10 +2,11 @@
 
 Rules of this package:
 - It interprets nothing: bodies, slot values and pool items are bytes.
-- `names` < `messages` < {`slots`, `model`}; the public names are these.
+- `names` < `bounds` < `requests` < `replies` < {`messages`, `slots`, `model`}; the public names
+  are these.
 """
 
-from groupcrypt.protocol.broadcast.messages import (
+from groupcrypt.protocol.broadcast.bounds import (
     MAX_HELLO_BYTES,
     MAX_PAGE_ENTRIES,
     MAX_POOL_ITEM_BYTES,
@@ -13,43 +14,13 @@ from groupcrypt.protocol.broadcast.messages import (
     MAX_REPLY_BYTES,
     MAX_REQUEST_BYTES,
     MAX_SLOT_BYTES,
-    REPLY_TO,
-    Append,
-    Appended,
-    Code,
-    Done,
-    EndOfBacklog,
-    Entry,
-    Goaway,
-    Greeting,
-    Hello,
     Limits,
-    Page,
-    Ping,
-    Pong,
-    PoolCount,
-    PoolCounted,
-    PoolItem,
-    PoolPut,
-    PoolTake,
-    Read,
-    Refused,
-    Reply,
-    Request,
-    SlotGet,
-    SlotPut,
-    SlotStored,
-    SlotValue,
-    Subscribe,
-    Subscribed,
-    Trim,
-    Unsubscribe,
-    Write,
+)
+from groupcrypt.protocol.broadcast.messages import (
+    REPLY_TO,
     read_reply,
     read_request,
     read_tag,
-    type_of_reply,
-    type_of_request,
     write_reply,
     write_request,
 )
@@ -61,6 +32,42 @@ from groupcrypt.protocol.broadcast.names import (
     slot_name,
     token_hash,
     topic_id,
+)
+from groupcrypt.protocol.broadcast.replies import (
+    Appended,
+    Code,
+    Done,
+    EndOfBacklog,
+    Entry,
+    Goaway,
+    Greeting,
+    Page,
+    Pong,
+    PoolCounted,
+    PoolItem,
+    Refused,
+    Reply,
+    SlotStored,
+    SlotValue,
+    Subscribed,
+    type_of_reply,
+)
+from groupcrypt.protocol.broadcast.requests import (
+    Append,
+    Hello,
+    Ping,
+    PoolCount,
+    PoolPut,
+    PoolTake,
+    Read,
+    Request,
+    SlotGet,
+    SlotPut,
+    Subscribe,
+    Trim,
+    Unsubscribe,
+    Write,
+    type_of_request,
 )
 from groupcrypt.protocol.broadcast.slots import check_slot, sign_slot, verify_slot
 

@@ -14,38 +14,40 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from groupcrypt.protocol.broadcast.messages import (
-    Append,
+from groupcrypt.protocol.broadcast.bounds import Limits
+from groupcrypt.protocol.broadcast.names import TopicKind
+from groupcrypt.protocol.broadcast.replies import (
     Appended,
     Code,
     Done,
     Entry,
     Greeting,
-    Hello,
-    Limits,
     Page,
-    Ping,
     Pong,
-    PoolCount,
     PoolCounted,
     PoolItem,
+    Refused,
+    Reply,
+    SlotStored,
+    SlotValue,
+    Subscribed,
+)
+from groupcrypt.protocol.broadcast.requests import (
+    Append,
+    Hello,
+    Ping,
+    PoolCount,
     PoolPut,
     PoolTake,
     Read,
-    Refused,
-    Reply,
     Request,
     SlotGet,
     SlotPut,
-    SlotStored,
-    SlotValue,
     Subscribe,
-    Subscribed,
     Trim,
     Unsubscribe,
     Write,
 )
-from groupcrypt.protocol.broadcast.names import TopicKind
 from groupcrypt.protocol.limits import VERSION
 
 REFUSED_AUTH = Refused(Code.AUTH, 0)

@@ -8,8 +8,9 @@ Values are sealed by `protocol.identity` before they come here; nothing here is 
 """
 
 from groupcrypt.errors import AuthenticationFailed
-from groupcrypt.protocol.broadcast.messages import SlotPut, SlotValue
 from groupcrypt.protocol.broadcast.names import slot_name
+from groupcrypt.protocol.broadcast.replies import SlotValue
+from groupcrypt.protocol.broadcast.requests import SlotPut
 from groupcrypt.protocol.primitives import SigningKey, equal, number, verify
 
 
