@@ -68,8 +68,8 @@ def seal(
         message=(header, ciphertext),
         entropy=entropy,
     )
-    link = after_sealing(link, channel.ratchet, advanced)
-    return replace(session, link=link, channel=replace(channel, ratchet=advanced)), envelope
+    after = replace(channel, ratchet=advanced)
+    return replace(session, link=after_sealing(link, channel, after), channel=after), envelope
 
 
 def receive(
@@ -113,12 +113,11 @@ def receive(
 def _on_current(
     me: LocalIdentity, prekeys: Prekeys, session: Session, inner: Inner, now: float
 ) -> Received:
-    before = session.channel.ratchet
     try:
         channel, payload = open_on(me, session.channel, inner, now)
     except AuthenticationFailed as error:
         raise SessionBroken("the current channel cannot open this") from error
-    link = after_opening(session.link, before, channel.ratchet)
+    link = after_opening(session.link, session.channel, channel)
     opened: Session
     if isinstance(session, AwaitingReply):
         # Only a holder of the agreed root can have answered: the start arrived.

@@ -44,7 +44,7 @@ def wedge(session: Session, now: float) -> Wedged:
 
 def disown(session: Session, now: float) -> Wedged:
     """The same after `UnknownResumption`: the next start resumes nothing and is unproven (07.7)."""
-    link = replace(session.link, named=None, shown=())
+    link = replace(session.link, named=None, shown=None, sent=())
     return Wedged(link, replace(session.channel, proven=False), int(now))
 
 
@@ -55,4 +55,7 @@ def may_reset(session: Session, now: float) -> bool:
 
 def accept(session: Session) -> Session:
     """Proven: the account signed the device anew, or the user accepted it (spec 07.7)."""
-    return replace(session, channel=replace(session.channel, proven=True))
+    if session.proven:
+        return session
+    link = replace(session.link, named=None, shown=None, sent=())  # of the time before
+    return replace(session, link=link, channel=replace(session.channel, proven=True))

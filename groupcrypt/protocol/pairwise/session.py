@@ -8,18 +8,18 @@ Rules of this file:
 It does not seal or open; `exchange` does.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Final
 
 from groupcrypt.errors import MalformedFrame
-from groupcrypt.protocol import limits, ratchet
+from groupcrypt.protocol import handshake, limits, ratchet
 from groupcrypt.protocol.identity import DeviceCertificate
 from groupcrypt.protocol.ratchet import Ratchet
 from groupcrypt.protocol.wire import U64, Blob, Bytes8, Bytes32, Many, decode, encode, shape
 
 _ENDED_IDS: Final = 8
-_MAX_SECRETS: Final = 4
-_MAX_HELLO_BYTES: Final = 2_048
+_MAX_SENT: Final = 6
 _MAX_SESSION_BYTES: Final = 256 * 1024  # four channels with all the skipped keys they may keep
 
 
@@ -50,15 +50,16 @@ class Retired:
 class Link:
     """What holds between two devices whatever the channel (spec 07.1).
 
-    `pair` is the key under DH(Xa, Xb). `named` is the resumption secret we name when we start
-    again; `shown` are those the peer may name. `heard` is the clock up to which starts of the peer
-    are stale; `started` the time of our last start.
+    `pair` is the key under DH(Xa, Xb). Of the resumption secrets, `named` is the one we name when
+    we start again, `shown` the last the peer has shown to hold, `sent` those it may hold. `heard`
+    is the clock up to which starts of the peer are stale, `started` the time of our last start.
     """
 
     peer: DeviceCertificate
     pair: Bytes32
     named: Bytes32 | None
-    shown: Annotated[tuple[Bytes32, ...], Many(_MAX_SECRETS)]
+    shown: Bytes32 | None
+    sent: Annotated[tuple[Bytes32, ...], Many(_MAX_SENT)]
     retired: Annotated[tuple[Retired, ...], Many(limits.MAX_RETIRED_CHANNELS)]
     ended: Annotated[bytes, Blob(0, 8 * _ENDED_IDS)]
     heard: U64
@@ -71,7 +72,7 @@ class AwaitingReply:
 
     link: Link
     channel: Channel
-    hello: Annotated[bytes, Blob(1, _MAX_HELLO_BYTES)]
+    hello: Annotated[bytes, Blob(1, handshake.MAX_HELLO_BYTES)]
 
     @property
     def peer(self) -> DeviceCertificate:
@@ -178,7 +179,7 @@ def retire(link: Link, channel: Channel, now: float) -> Link:
     return replace(link, retired=every[: limits.MAX_RETIRED_CHANNELS], ended=_ended(link, gone))
 
 
-def _ended(link: Link, gone: "list[Retired] | tuple[Retired, ...]") -> bytes:
+def _ended(link: Link, gone: Sequence[Retired]) -> bytes:
     return (b"".join(one.channel.id for one in gone) + link.ended)[: 8 * _ENDED_IDS]
 
 
@@ -191,19 +192,30 @@ def has_ended(link: Link, channel: bytes) -> bool:
 # --- resumption secrets (spec 05.6) -----------------------------------------------------------
 
 
-def after_sealing(link: Link, before: Ratchet, after: Ratchet) -> Link:
-    """A step of ours makes a secret that the peer may name once it has heard it."""
-    if after.step == before.step or after.step < 2:
+def after_sealing(link: Link, before: Channel, after: Channel) -> Link:
+    """A step of ours made a secret that the peer may name once it has heard it."""
+    if after.ratchet.step == before.ratchet.step or not after.proven:
         return link
-    shown = (after.resumption, *link.shown)
-    if len(shown) > _MAX_SECRETS:
-        shown = (*shown[: _MAX_SECRETS - 1], shown[-1])
-    return replace(link, shown=shown)
+    return replace(link, sent=(after.ratchet.resumption, *link.sent)[:_MAX_SENT])
 
 
-def after_opening(link: Link, before: Ratchet, after: Ratchet) -> Link:
-    """A step of the peer's is a round trip: it heard ours, and we may name its secret."""
-    if after.step == before.step or after.step < 2:
+def after_opening(link: Link, before: Channel, after: Channel) -> Link:
+    """A step of the peer's: it holds the secret of ours before, and we may name its own.
+
+    An unproven channel makes no secrets: those of the proven time stay good (spec 07.7).
+    """
+    if after.ratchet.step == before.ratchet.step or not after.proven:
         return link
-    shown = (before.resumption,) if before.step >= 2 else link.shown
-    return replace(link, named=after.resumption, shown=shown)
+    return replace(link, named=after.ratchet.resumption, shown=before.ratchet.resumption, sent=())
+
+
+def secret_named(link: Link, name: bytes | None) -> bytes | None:
+    """The secret of this name, if the peer may hold it."""
+    secrets = link.sent if link.shown is None else (*link.sent, link.shown)
+    return next((one for one in secrets if handshake.resumption_name(one) == name), None)
+
+
+def after_resuming(link: Link, secret: bytes) -> Link:
+    """The peer showed that it holds this secret: it will not name one made before it."""
+    newer = link.sent[: link.sent.index(secret)] if secret in link.sent else link.sent
+    return replace(link, shown=secret, sent=newer)

@@ -27,8 +27,10 @@ from groupcrypt.protocol.pairwise.session import (
     Established,
     Link,
     Session,
+    after_resuming,
     prune,
     retire,
+    secret_named,
 )
 from groupcrypt.protocol.primitives import Entropy
 
@@ -88,7 +90,7 @@ def start(
         base=handshake.read_hello(made.hello).base,
         created=created,
         resumed=link.named is not None,
-        proven=held is None or held.proven,
+        proven=held is None or held.proven or link.named is not None,
         ratchet=ratchet.initiator(made.agreed.root, bundle.body.dh, now),
     )
     if held is not None:
@@ -102,7 +104,8 @@ def new_link(me: LocalIdentity, peer: DeviceCertificate) -> Link:
         peer=peer,
         pair=pair_key(me, peer),
         named=None,
-        shown=(),
+        shown=None,
+        sent=(),
         retired=(),
         ended=b"",
         heard=0,
@@ -122,13 +125,11 @@ def accept_start(
 ) -> Received:
     """A channel that the peer starts (spec 07.4); the link's tag was checked."""
     stale = hello.created <= link.heard
-    place = _resumed_place(link, hello)
+    secret = secret_named(link, hello.resumed)
     try:
-        if hello.resumed is not None and place is None:
+        if hello.resumed is not None and secret is None:
             raise UnknownResumption("a start resumes what is not held here")
-        answer = handshake.respond(
-            me, prekeys, inner.raw_hello, hello, None if place is None else link.shown[place]
-        )
+        answer = handshake.respond(me, prekeys, inner.raw_hello, hello, secret)
     except UnknownPrekey as error:
         if stale:  # nobody waits for an answer to it
             raise Expired("a start that was overtaken") from error
@@ -136,22 +137,18 @@ def accept_start(
     agreed = answer.agreed
     if agreed.channel != inner.channel:
         raise AuthenticationFailed("a start with another channel's name")
-    must_resume = bool(link.shown)
-    channel, payload = open_on(
-        me,
-        Channel(
-            id=agreed.channel,
-            base=hello.base,
-            created=hello.created,
-            resumed=place is not None,
-            proven=(session is None or session.proven) and not (must_resume and place is None),
-            ratchet=ratchet.responder(agreed.root, answer.ratchet_key, now),
-        ),
-        inner,
-        now,
+    trusted = (session is None or session.proven) and link.shown is None
+    fresh = Channel(
+        id=agreed.channel,
+        base=hello.base,
+        created=hello.created,
+        resumed=secret is not None,
+        proven=trusted or secret is not None,
+        ratchet=ratchet.responder(agreed.root, answer.ratchet_key, now),
     )
-    if place is not None:  # the peer holds this one: those before it will not be named again
-        link = replace(link, shown=link.shown[: place + 1])
+    channel, payload = open_on(me, fresh, inner, now)
+    if secret is not None:
+        link = after_resuming(link, secret)
     link = replace(link, heard=heard_until(link, hello.created, now))
     return Received(
         _adopt(session, link, channel, hello, now, stale=stale),
@@ -167,13 +164,14 @@ def _adopt(
     session: Session | None, link: Link, channel: Channel, hello: Hello, now: float, *, stale: bool
 ) -> Session:
     """The session after a start of the peer's: on its channel, or on ours beside it (07.4)."""
-    if session is None:
-        return Established(link, channel)
-    if stale or (
-        isinstance(session, AwaitingReply) and _ours_wins(session.channel, channel, hello)
-    ):
-        return replace(session, link=retire(link, channel, now))
-    return Established(retire(link, session.channel, now), channel)
+    if session is not None:
+        crossed = isinstance(session, AwaitingReply)
+        if stale or (crossed and _ours_wins(session.channel, channel, hello)):
+            return replace(session, link=retire(link, channel, now))
+        link = retire(link, session.channel, now)
+    if channel.proven:
+        link = replace(link, named=channel.ratchet.resumption)
+    return Established(link, channel)
 
 
 def _ours_wins(ours: Channel, theirs: Channel, hello: Hello) -> bool:
@@ -183,13 +181,6 @@ def _ours_wins(ours: Channel, theirs: Channel, hello: Hello) -> bool:
     if ours.resumed != theirs.resumed:
         return theirs.resumed
     return ours.base < theirs.base
-
-
-def _resumed_place(link: Link, hello: Hello) -> int | None:
-    for place, secret in enumerate(link.shown):
-        if handshake.resumption_name(secret) == hello.resumed:
-            return place
-    return None
 
 
 def heard_until(link: Link, created: int, now: float) -> int:

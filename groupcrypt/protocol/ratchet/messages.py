@@ -1,36 +1,22 @@
-"""The Double Ratchet of one channel, with a post-quantum step and kept skipped keys (spec 06).
+"""Sealing and opening on one channel: steps, chains, message keys (spec 06.2-06.5, 06.7).
 
 Rules of this file:
 - A value in, a value out; a message that does not open leaves the caller's value as it was.
-- Steps of the root alternate between the two sides and are numbered: the initiator's are odd.
 - A step is made when the side that heard last seals its next message, never on receipt.
-- Skipped message keys are kept in one blob, so that a stored channel stays one small row.
+- Limits are checked before anything is derived, the AEAD before what only a real message may cost.
 
 It does not know who the two sides are: what binds them comes in as associated data.
 """
 
-import struct
-from bisect import bisect_left
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Final
 
-from groupcrypt.errors import (
-    AuthenticationFailed,
-    Duplicate,
-    Exhausted,
-    Expired,
-    MalformedFrame,
-    TooFarAhead,
-)
+from groupcrypt.errors import AuthenticationFailed, Exhausted, MalformedFrame, TooFarAhead
 from groupcrypt.protocol import limits, primitives
 from groupcrypt.protocol.primitives import (
-    KEM_CIPHERTEXT_BYTES,
-    KEM_PUBLIC_BYTES,
-    ZERO32,
     DhPrivate,
     Entropy,
     KemPrivate,
-    check_dh_public,
     check_kem_public,
     expand,
     extract,
@@ -38,98 +24,13 @@ from groupcrypt.protocol.primitives import (
     mac,
     number,
 )
-from groupcrypt.protocol.wire import U32, U64, Blob, Bytes8, Bytes16, Bytes32, decode, encode, shape
-
-RECORD_BYTES: Final = 48  # step 4, number 4, time 8, message key 32
-MAX_HEADER_BYTES: Final = 2_560
+from groupcrypt.protocol.ratchet.skipped import keep, record, taken
+from groupcrypt.protocol.ratchet.state import MAX_HEADER_BYTES, Chain, Header, Ratchet
+from groupcrypt.protocol.wire import decode, encode
 
 # The framed labels of the two HMACs of every iteration, made once (spec 06.3).
 _CHAIN: Final = framed("pairwise chain")
 _MESSAGE: Final = framed("pairwise message")
-
-DhPublic = Annotated[bytes, Blob(32, check=check_dh_public)]
-KemPublic = Annotated[bytes, Blob(KEM_PUBLIC_BYTES)]  # checked when it is answered
-KemCiphertext = Annotated[bytes, Blob(KEM_CIPHERTEXT_BYTES)]
-
-
-@shape
-class Header:
-    """What travels beside a ciphertext (spec 06.4): `offer` and `answer` are those of 06.6."""
-
-    step: U32
-    ratchet: DhPublic
-    previous: U32
-    number: U32
-    guard: Bytes16
-    offer: KemPublic | None
-    answer: KemCiphertext | None
-
-
-@shape
-class Chain:
-    """One direction between two steps: the next chain key and the number it is for."""
-
-    key: Bytes32
-    number: U32
-
-
-@shape
-class Ratchet:
-    """The state of one side (spec 06.1).
-
-    `own` is there while the newest step is ours; then `offered` and `answer` repeat in its headers.
-    `offer` is the peer's KEM key that our next step must answer. `floor` is the first (step,
-    number) whose skipped key was not dropped by rule.
-    """
-
-    root: Bytes32
-    resumption: Bytes32
-    step: U32
-    own: DhPrivate | None
-    peer: Bytes32 | None
-    sending: Chain | None
-    receiving: Chain | None
-    previous: U32
-    offered: KemPrivate | None
-    answer: KemCiphertext | None
-    offer: KemPublic | None
-    skipped: Annotated[bytes, Blob(0, RECORD_BYTES * limits.MAX_SKIPPED_PER_SESSION)]
-    floor: Bytes8
-    since: U32
-    mixed: U64
-
-
-def initiator(root: bytes, peer: bytes, now: float) -> Ratchet:
-    """The side that started; `peer` is the responder's signed prekey (spec 06.1)."""
-    return _fresh(root, None, peer, now)
-
-
-def responder(root: bytes, own: DhPrivate, now: float) -> Ratchet:
-    """The side that was started with; `own` is its signed prekey (spec 06.1)."""
-    return _fresh(root, own, None, now)
-
-
-def _fresh(root: bytes, own: DhPrivate | None, peer: bytes | None, now: float) -> Ratchet:
-    return Ratchet(
-        root=root,
-        resumption=ZERO32,
-        step=0,
-        own=own,
-        peer=peer,
-        sending=None,
-        receiving=None,
-        previous=0,
-        offered=None,
-        answer=None,
-        offer=None,
-        skipped=b"",
-        floor=bytes(8),
-        since=0,
-        mixed=int(now),
-    )
-
-
-# --- sealing (spec 06.4) ----------------------------------------------------------------------
 
 
 def seal(
@@ -164,7 +65,7 @@ def seal(
 
 
 def _speak(ratchet: Ratchet, now: float, entropy: Entropy) -> Ratchet:
-    """Make our next step: answer the peer's offer, or make one if it is time (spec 06.2, 06.6)."""
+    """Make our next step: answer the peer's offer, or make one if it is time (spec 06.2, 06.7)."""
     if ratchet.step >= limits.MAX_ITERATION:
         raise Exhausted("a pairwise channel is at its last step")
     assert ratchet.peer is not None
@@ -192,7 +93,7 @@ def _speak(ratchet: Ratchet, now: float, entropy: Entropy) -> Ratchet:
 
 
 def step_due(ratchet: Ratchet, now: float) -> bool:
-    """Whether our next step offers a KEM key: 50 messages or 24 h after the last mix (06.6)."""
+    """Whether our next step offers a KEM key: 50 messages or 24 h after the last mix (06.7)."""
     return ratchet.since >= limits.PQ_STEP_MESSAGES or now >= ratchet.mixed + limits.PQ_STEP_SECONDS
 
 
@@ -201,9 +102,6 @@ def _step(root: bytes, shared: bytes, secret: bytes | None, step: int) -> tuple[
     key = extract(root, framed("ratchet secrets", shared, secret or b""))
     out = expand(key, "ratchet step", number(step), length=96)
     return out[:32], out[32:64], out[64:]
-
-
-# --- opening (spec 06.5) ----------------------------------------------------------------------
 
 
 def open_message(
@@ -220,16 +118,17 @@ def open_message(
     if (header.step - heard) % 2 or header.step == 0:
         raise MalformedFrame("a step of the other side")
     if header.step > heard:
-        opened, plaintext = _listen(ratchet, header, ciphertext, ad, now)
-    elif header.step == heard and ratchet.receiving and header.number >= ratchet.receiving.number:
+        return _listen(ratchet, header, ciphertext, ad, now)
+    chain, since = ratchet.receiving, _next(ratchet.since)
+    if header.step == heard and chain is not None and header.number >= chain.number:
         if header.ratchet != ratchet.peer:
             raise AuthenticationFailed("another ratchet key for a known step")
-        key, chain, skipped = _advance(ratchet.receiving, header.step, header.number, now)
+        key, chain, skipped = _advance(chain, header.step, header.number, now)
         plaintext = primitives.unseal(_message_key(key, header.guard), ciphertext, ad)
-        opened = replace(_keep(ratchet, skipped, now), receiving=chain)
-    else:
-        opened, plaintext = _open_skipped(ratchet, header, ciphertext, ad, now)
-    return replace(opened, since=_next(opened.since)), plaintext
+        return replace(keep(ratchet, skipped, now), receiving=chain, since=since), plaintext
+    key, left = taken(ratchet, header.step, header.number, now)
+    plaintext = primitives.unseal(_message_key(key, header.guard), ciphertext, ad)
+    return replace(ratchet, skipped=left, since=since), plaintext
 
 
 def _listen(
@@ -250,7 +149,7 @@ def _listen(
     if ratchet.receiving is not None:  # only now: a forged step is to cost little
         skipped = _missed(ratchet.receiving, header.step - 2, header.previous, now)[1] + skipped
     stepped = replace(
-        _keep(ratchet, skipped, now),
+        keep(ratchet, skipped, now),
         root=root,
         resumption=resumption,
         step=header.step,
@@ -262,14 +161,14 @@ def _listen(
         offered=None,
         answer=None,
         offer=header.offer,
-        since=ratchet.since if secret is None else 0,
+        since=_next(ratchet.since) if secret is None else 1,
         mixed=ratchet.mixed if secret is None else int(now),
     )
     return stepped, plaintext
 
 
 def _check_step(ratchet: Ratchet, header: Header) -> None:
-    """What a header that steps has to be, before anything is derived (spec 06.5, 06.6)."""
+    """What a header that steps has to be, before anything is derived (spec 06.5, 06.7)."""
     if (header.answer is None) != (ratchet.offered is None):
         raise MalformedFrame("an answer without an offer, or an offer left without its answer")
     if header.offer is not None:
@@ -298,69 +197,12 @@ def _advance(
 
 def _missed(chain: Chain, step: int, end: int, now: float) -> tuple[bytes, tuple[bytes, ...]]:
     """(chain key at `end`, a record for each number before it)."""
-    key, seconds = chain.key, int(now)
+    key = chain.key
     records: list[bytes] = []
     for n in range(chain.number, end):
-        records.append(struct.pack(">IIQ", step, n, seconds) + extract(key, _MESSAGE))
+        records.append(record(step, n, now, extract(key, _MESSAGE)))
         key = extract(key, _CHAIN)
     return key, tuple(records)
-
-
-# --- skipped keys (spec 06.5) -----------------------------------------------------------------
-
-
-def _keep(ratchet: Ratchet, records: tuple[bytes, ...], now: float) -> Ratchet:
-    """Add records, which are all later than those held; the oldest over the limit are dropped."""
-    if not records:
-        return pruned(ratchet, now)
-    skipped = ratchet.skipped + b"".join(records)
-    excess = len(skipped) - RECORD_BYTES * limits.MAX_SKIPPED_PER_SESSION
-    return pruned(_without(replace(ratchet, skipped=b""), skipped, max(excess, 0)), now)
-
-
-def pruned(ratchet: Ratchet, now: float) -> Ratchet:
-    """Without the skipped keys that are older than 7 days (spec 06.5)."""
-    skipped, end = ratchet.skipped, 0
-    while end < len(skipped) and _is_old(skipped, end, now):
-        end += RECORD_BYTES
-    return _without(ratchet, skipped, end) if end else ratchet
-
-
-def _is_old(skipped: bytes, at: int, now: float) -> bool:
-    return now >= int.from_bytes(skipped[at + 8 : at + 16], "big") + limits.SKIPPED_SECONDS
-
-
-def _without(ratchet: Ratchet, skipped: bytes, end: int) -> Ratchet:
-    """With `skipped` but for its first `end` bytes, which the floor then says are expired."""
-    if not end:
-        return replace(ratchet, skipped=skipped)
-    last = int.from_bytes(skipped[end - RECORD_BYTES : end - RECORD_BYTES + 8], "big")
-    return replace(ratchet, skipped=skipped[end:], floor=(last + 1).to_bytes(8, "big"))
-
-
-def _open_skipped(
-    ratchet: Ratchet, header: Header, ciphertext: bytes, ad: bytes, now: float
-) -> tuple[Ratchet, bytes]:
-    wanted = struct.pack(">II", header.step, header.number)
-    skipped = ratchet.skipped
-    at = RECORD_BYTES * bisect_left(
-        range(len(skipped) // RECORD_BYTES),
-        wanted,
-        key=lambda n: skipped[n * RECORD_BYTES : n * RECORD_BYTES + 8],
-    )
-    if skipped[at : at + 8] != wanted:
-        if wanted < ratchet.floor:
-            raise Expired("the key of a skipped message was dropped by rule")
-        raise Duplicate("a message that was opened before")
-    if _is_old(skipped, at, now):
-        raise Expired("the key of a skipped message is too old")
-    key = skipped[at + 16 : at + RECORD_BYTES]
-    plaintext = primitives.unseal(_message_key(key, header.guard), ciphertext, ad)
-    left = skipped[:at] + skipped[at + RECORD_BYTES :]
-    return replace(ratchet, skipped=left), plaintext
-
-
-# --- keys of one message (spec 06.3) ----------------------------------------------------------
 
 
 def _message_key(key: bytes, guard: bytes) -> bytes:
