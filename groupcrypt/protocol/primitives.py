@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from groupcrypt.errors import AuthenticationFailed, BadKey, MalformedFrame
 from groupcrypt.protocol import limits
@@ -74,7 +75,10 @@ def extract(salt: bytes, secret: bytes) -> bytes:
 
 def expand(key: bytes, label: str, *context: bytes, length: int = 32) -> bytes:
     """HKDF-Expand with SHA-256 and the framed label and context as info (spec 03.1)."""
-    info = framed(label, *context)
+    return _expand(key, framed(label, *context), length)
+
+
+def _expand(key: bytes, info: bytes, length: int) -> bytes:
     block = hmac.digest(key, info + b"\1", "sha256")
     if length <= 32:
         return block[:length]
@@ -229,13 +233,16 @@ def verify(public: bytes, signature: bytes, label: str, *parts: bytes) -> None:
 
     The key must have passed `check_signing_public` when it was decoded.
     """
+    _verify(public, signature, PREFIX + digest(label, *parts))
+
+
+def _verify(public: bytes, signature: bytes, message: bytes) -> None:
     if public in _SIGN_SMALL_ORDER:
         raise BadKey("an Ed25519 public key of small order")
     if signature[:32] in _SIGN_SMALL_ORDER:  # non-canonical ones never equal the computed R
         raise AuthenticationFailed("a signature does not verify")
     try:
-        key = Ed25519PublicKey.from_public_bytes(public)
-        key.verify(signature, PREFIX + digest(label, *parts))
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError) as error:
         raise AuthenticationFailed("a signature does not verify") from error
 
@@ -342,6 +349,21 @@ def unpad(padded: bytes) -> bytes:
     if padded.count(0, 4 + length) != len(padded) - 4 - length:
         raise MalformedFrame("a padding is not zero")
     return plaintext
+
+
+# --- Passphrases (spec 16.3) -----------------------------------------------------------------
+
+
+def stretch(passphrase: bytes, salt: bytes, *, memory_kib: int, passes: int, lanes: int) -> bytes:
+    """Argon2id 1.3 of a passphrase, 32 bytes; its label is the associated data (spec 16.3)."""
+    return Argon2id(
+        salt=salt,
+        length=32,
+        iterations=passes,
+        lanes=lanes,
+        memory_cost=memory_kib,
+        ad=framed("passphrase"),
+    ).derive(passphrase)
 
 
 # --- HPKE base mode, RFC 9180: DHKEM(X25519), HKDF-SHA256, AES-256-GCM (spec 03.6) -----------

@@ -49,7 +49,7 @@ PAIRWISE_SIDE = {f"protocol.{name}" for name in ("handshake", "ratchet", "pairwi
 IMPORTERS: Mapping[str, tuple[str, ...]] = {
     "cryptography": ("protocol.primitives", "server.certificate", "cli.checks"),
     "msgpack": ("protocol.wire",),
-    "sqlite3": ("store", "server.engines", "cli.checks", "cli.checks_given"),
+    "sqlite3": ("store.database", "server.engines", "cli.checks", "cli.checks_given"),
 }
 
 # What computes and does nothing else. Add to it only what has no clock, no state and no I/O.

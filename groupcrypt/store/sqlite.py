@@ -1,0 +1,353 @@
+"""One SQLite file per device, encrypted, owned by one process at a time (spec 16.3).
+
+Rules of this file:
+- Nothing of a failed commit is adopted in memory. When its outcome is unknown the store refuses
+  everything until it is reopened, which shows what is durable.
+- The database, its log and its lock lie beside each other with mode 0600.
+- A forked child may not use the store, nor end it for its parent.
+
+It does not schedule `purge`: the node does, when the store is `dirty`.
+"""
+
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from groupcrypt.errors import StoreError
+from groupcrypt.store.contents import HEAD, Contents, build, examine
+from groupcrypt.store.contract import PurgeResult
+from groupcrypt.store.database import Database, check_file, journal_of, log_of
+from groupcrypt.store.files import refusal_of
+from groupcrypt.store.lock import FileLock
+from groupcrypt.store.vault import MAX_TOTAL, NO_SALT, SALT_BYTES, STRETCH, Head, Stretch, opener
+
+Place = str | os.PathLike[str]
+
+
+@dataclass(slots=True, repr=False)
+class _Batch:
+    """What a transaction will have changed, kept apart until it is durable.
+
+    `taken`: how many slots it took, first from the end of the free list, then new ones.
+    """
+
+    count: int
+    total: int
+    taken: int = 0
+    freed: list[int] = field(default_factory=list[int])
+    replaced: bool = False
+
+
+class SqliteStore:
+    """A `Store` in a file: `create` it once, then `open`; closed at exit if that was forgotten."""
+
+    def __init__(self, place: Path, lock: FileLock, database: Database, contents: Contents) -> None:
+        self._place: Final = place
+        self._lock: Final = lock
+        self._database: Final = database
+        self._vault: Final = contents.vault
+        self._head = contents.head
+        self._free = contents.free
+        self._slots = contents.slots
+        self._unread: dict[bytes, bytes] | None = contents.rows  # for the first call of `rows`
+        self._pid: Final = os.getpid()
+        self._mutex: Final = threading.Lock()
+        self._refusal = ""  # why every call is refused, once it is
+        self._closed = False
+        self._dirty = True  # the log of an earlier run may hold anything
+        _OPEN.add(self)
+
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self._place} at generation {self._head.generation}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    @classmethod
+    def create(
+        cls,
+        path: Place,
+        *,
+        passphrase: str | None = None,
+        key_file: Place | None = None,
+        cost: Stretch = STRETCH,
+    ) -> Self:
+        """Make a new store and open it; the directory is made with mode 0700 if it is missing.
+
+        Raises `StoreError` if the file exists, `StoreFull` if it cannot be written.
+        """
+        place = Path(path).resolve()  # two names of one file have one lock
+        brought = opener(passphrase, key_file)
+        try:
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if place.exists():
+                raise StoreError(f"{place} exists already")
+            lock = FileLock.acquire(_lock_of(place))
+            try:
+                for file in (place, log_of(place), journal_of(place)):
+                    if file.exists():
+                        raise StoreError(f"{file} exists already")
+                build(place, brought, cost)
+            finally:
+                lock.release()
+        except OSError as error:
+            raise refusal_of(error, place) from error
+        return cls.open(place, passphrase=passphrase, key_file=key_file)
+
+    @classmethod
+    def open(
+        cls, path: Place, *, passphrase: str | None = None, key_file: Place | None = None
+    ) -> Self:
+        """Open a store, examine all of it, count the boot and erase what an earlier run left.
+
+        Raises `StoreLocked`, `WrongPassphrase`, `StoreCorrupt`, `StoreForeign`, `StoreVersion`,
+        or `StoreError` if there is none: database and log are then as they were. A store that is
+        an older copy of itself opens, and says so in `rolled_back`.
+        """
+        place = Path(path).resolve()
+        if not _lock_of(place).exists():
+            check_file(place)  # so that no lock appears beside a file that is not ours
+        brought = opener(passphrase, key_file)
+        lock = FileLock.acquire(_lock_of(place))
+        database: Database | None = None
+        try:
+            check_file(place)
+            database = Database(place)
+            contents = examine(database, place, brought)
+            store = cls(place, lock, database, contents)
+        except BaseException:
+            if database is not None:
+                database.discard()
+            lock.release()
+            raise
+        try:
+            store._start()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _start(self) -> None:
+        with self._use():
+            self._tighten()
+            head = replace(
+                self._head, boot=self._head.boot + 1, boot_nonce=os.urandom(16), running=True
+            )
+            self._transact(head, {})
+            self._checkpoint()
+
+    def _tighten(self) -> None:
+        try:
+            if self._place.stat().st_mode & 0o077:  # copied by a tool that keeps no modes
+                self._place.chmod(0o600)
+        except OSError as error:
+            raise refusal_of(error, self._place) from error
+
+    @property
+    def boot(self) -> int:
+        return self._head.boot
+
+    @property
+    def boot_nonce(self) -> bytes:
+        return self._head.boot_nonce
+
+    @property
+    def generation(self) -> int:
+        return self._head.generation
+
+    @property
+    def rolled_back(self) -> bool:
+        return self._head.rolled_back
+
+    @property
+    def dirty(self) -> bool:
+        return self._dirty
+
+    def rows(self) -> dict[bytes, bytes]:
+        with self._use():
+            rows, self._unread = self._unread, None
+            return self._read() if rows is None else rows
+
+    def commit(self, changes: Mapping[bytes, bytes | None]) -> None:
+        if not changes:
+            return
+        with self._use():
+            self._unread = None
+            self._transact(self._head, changes)
+
+    def healed(self) -> None:
+        with self._use():
+            self._transact(replace(self._head, rolled_back=False), {})
+
+    def purge(self) -> PurgeResult:
+        with self._use():
+            return self._checkpoint()
+
+    def close(self) -> None:
+        if os.getpid() != self._pid:
+            return  # the parent's store, not ours to end
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._finish()
+            finally:
+                self._refusal = "it is closed"
+                self._lock.release()
+
+    def _finish(self) -> None:
+        try:
+            if not self._refusal and self._head.running:
+                self._transact(replace(self._head, running=False), {})
+                self._database.close()
+                return
+        except StoreError:
+            pass  # everything committed is durable; the log stays for the next opening
+        self._database.discard()
+
+    @contextmanager
+    def _use(self) -> Generator[None]:
+        if os.getpid() != self._pid:
+            raise StoreError(f"{self._place} was opened by the parent process; open it anew")
+        with self._mutex:
+            if self._refusal:
+                raise StoreError(f"{self._place} cannot be used: {self._refusal}")
+            yield
+
+    def _transact(self, head: Head, changes: Mapping[bytes, bytes | None]) -> None:
+        try:
+            with self._database.transaction():
+                batch = self._write(changes)
+                head = replace(
+                    head,
+                    generation=head.generation + 1,
+                    count=batch.count,
+                    total=(batch.total % MAX_TOTAL).to_bytes(32, "big"),
+                )
+                sealed = self._vault.seal_head(head, os.urandom(SALT_BYTES))
+                self._database.query("UPDATE store SET value = ? WHERE id = ?", sealed, HEAD)
+            self._adopt(head, batch)
+        except BaseException:
+            if not self._database.settled:
+                self._refusal = "the outcome of a commit is unknown; open it again"
+            raise
+
+    def _write(self, changes: Mapping[bytes, bytes | None]) -> _Batch:
+        vault = self._vault
+        batch = _Batch(self._head.count, int.from_bytes(self._head.total, "big"))
+        salts: list[tuple[object, ...]] = []
+        rows: list[tuple[object, ...]] = []
+        gone: list[tuple[object, ...]] = []
+        for key, value in changes.items():
+            name = vault.name(key)
+            slot = self._release(batch, name)
+            if value is None:
+                if slot is not None:
+                    batch.freed.append(slot)
+                    batch.count -= 1
+                    salts.append((slot, NO_SALT))
+                    gone.append((name,))
+                continue
+            if slot is None:
+                slot = self._take(batch)
+                batch.count += 1
+            salt = os.urandom(SALT_BYTES)
+            salts.append((slot, salt))
+            rows.append((name, slot, vault.seal_row(name, salt, key, value)))
+            batch.total += vault.weight(name, salt)
+        # An upsert, not REPLACE: a salt of the same size is overwritten where it lies.
+        self._database.many(
+            "INSERT INTO salts VALUES (?, ?) ON CONFLICT DO UPDATE SET salt = excluded.salt", salts
+        )
+        self._database.many("DELETE FROM rows WHERE name = ?", gone)
+        self._database.many("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", rows)
+        return batch
+
+    def _release(self, batch: _Batch, name: bytes) -> int | None:
+        """The slot of a row that is about to end, taken off the total; None if there is none."""
+        found = self._database.query(
+            "SELECT slot, salt FROM rows JOIN salts USING (slot) WHERE name = ?", name
+        )
+        if not found:
+            return None
+        slot, salt = found[0]
+        batch.replaced = True
+        batch.total -= self._vault.weight(name, salt)
+        return int(slot)
+
+    def _take(self, batch: _Batch) -> int:
+        batch.taken += 1
+        unused = len(self._free) - batch.taken
+        return self._free[unused] if unused >= 0 else self._slots - unused - 1
+
+    def _adopt(self, head: Head, batch: _Batch) -> None:
+        self._slots += max(0, batch.taken - len(self._free))
+        del self._free[max(0, len(self._free) - batch.taken) :]
+        self._free += batch.freed
+        self._dirty |= batch.replaced
+        self._head = head
+        self._database.settled = True
+
+    def _read(self) -> dict[bytes, bytes]:
+        found = self._database.each("SELECT name, salt, sealed FROM rows JOIN salts USING (slot)")
+        return dict(self._vault.open_row(*row) for row in found)
+
+    def _checkpoint(self) -> PurgeResult:
+        reason = ""
+        try:
+            self._database.query("PRAGMA wal_checkpoint(TRUNCATE)")
+        except StoreError as error:
+            reason = error.code
+        log = log_of(self._place)
+        # What SQLite answers is how far it got; the size of the file is what is left.
+        left = log.stat().st_size if log.exists() else 0
+        if left or reason:
+            return PurgeResult(complete=False, left=left, reason=reason or "store-locked")
+        self._dirty = False
+        return PurgeResult(complete=True)
+
+    def abandon(self) -> None:
+        """In a forked child, called by itself: leave lock and connection to the parent."""
+        self._lock.drop()
+        self._database.abandon()
+
+
+def _lock_of(place: Path) -> Path:
+    return place.with_name(place.name + "-lock")
+
+
+_OPEN: Final = weakref.WeakSet[SqliteStore]()
+
+
+def _close_all() -> None:
+    for store in list(_OPEN):
+        store.close()
+
+
+def _abandon_all() -> None:
+    for store in list(_OPEN):
+        store.abandon()
+    _OPEN.clear()
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_abandon_all)
