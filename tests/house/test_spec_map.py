@@ -100,7 +100,7 @@ def test_every_chapter_is_in_the_map_with_its_files() -> None:
     assert set(TEXTS) <= set(rows)
     for file in TEXTS:
         missing = [name for part in rows[file] for name in part if not (ROOT / name).exists()]
-        assert missing == [], f"{file}: files of the map that do not exist"
+        assert not missing, f"in the map of spec/README.md for {file}, not there: {missing}"
 
 
 def test_every_vector_file_is_in_the_map() -> None:
@@ -143,8 +143,10 @@ def untagged(text: str) -> list[str]:
 def test_every_tag_has_a_test_and_every_mark_a_tag() -> None:
     tags = {tag for section in SECTIONS.values() for tag in section.tags}
     marked = marks(text for _, text in python_texts(ROOT / "tests"))
-    assert tags - marked == set(), "sentences of the spec without a test"
-    assert {tag for tag in marked if tag[:2] in WRITTEN} - tags == set(), "marks without a sentence"
+    untested = sorted(tags - marked)
+    unknown = sorted({tag for tag in marked if tag[:2] in WRITTEN} - tags)
+    assert not untested, f"sentences of the spec without a test: {' '.join(untested)}"
+    assert not unknown, f"marks without a sentence in the spec: {' '.join(unknown)}"
 
 
 def test_every_citation_in_code_and_tests_is_a_section() -> None:
@@ -204,7 +206,9 @@ def test_the_limits_table_is_the_module() -> None:
     )
     table = {name: int(number.replace(",", "")) for name, number in rows}
     assert len(table) == len(rows), "a limit stands there twice"
-    assert table == {name: value for name, value in vars(limits).items() if name.isupper()}
+    module = {name: value for name, value in vars(limits).items() if name.isupper()}
+    differ = {name for name in table | module if table.get(name) != module.get(name)}
+    assert not differ, f"not the same in spec/01-limits.md and limits.py: {sorted(differ)}"
 
 
 def test_the_rules_of_this_file_bite() -> None:
