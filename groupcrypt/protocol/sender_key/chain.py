@@ -270,10 +270,14 @@ def _carried(chain: _Chain, salt: bytes, context: Context) -> tuple[bytes, bytes
 
 def closing(chain: _Chain) -> tuple[int, bytes]:
     """(count, head) of the whole chain up to now, as the next epoch's first frame states it."""
-    if chain.count == 0:
-        return chain.previous_count, chain.previous_head
-    head = digest("chain head", chain.previous_head, number(chain.count), chain.head)
-    return chain.previous_count + chain.count, head
+    return closed(chain.previous_count, chain.previous_head, chain.count, chain.head)
+
+
+def closed(previous_count: int, previous_head: bytes, count: int, head: bytes) -> tuple[int, bytes]:
+    """An epoch's (count, head) folded into those of the epochs before it."""
+    if count == 0:
+        return previous_count, previous_head
+    return previous_count + count, digest("chain head", previous_head, number(count), head)
 
 
 def next_head(head: bytes, frame_hash: bytes) -> bytes:

@@ -167,7 +167,7 @@ def commit_tag(position: bytes, commitments: Sequence[bytes]) -> bytes:
     return mac(position, "commit tag", b"".join(commitments))
 
 
-def commitment(opening: bytes, message: MessageId, content: bytes) -> bytes:
+def commitment(opening: bytes, message: bytes, content: bytes) -> bytes:
     """The commitment to one content under its opening key (spec 08.6)."""
     return mac(opening, "content commitment", message, content)
 
