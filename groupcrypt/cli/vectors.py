@@ -15,6 +15,9 @@ from groupcrypt.testing import vectors
 
 CHECKOUT: Final = Path("spec/vectors")  # seen from where the command is started
 PACKAGED: Final = Path(vectors.__file__).parent / "files"  # where an installation has them
+SOURCE: Final = (
+    Path(vectors.__file__).parents[3] / CHECKOUT
+)  # where one that can be edited has them
 
 
 def register(subparsers: command.Subparsers) -> None:
@@ -35,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check or write; exit code 1 if a vector fails."""
     if arguments.action == "write":
         return _write(_folder(arguments.folder, CHECKOUT), json_lines=arguments.json)
-    return _check(_folder(arguments.folder, CHECKOUT, PACKAGED), json_lines=arguments.json)
+    return _check(_folder(arguments.folder, CHECKOUT, PACKAGED, SOURCE), json_lines=arguments.json)
 
 
 def _folder(given: Path | None, *defaults: Path) -> Path:
