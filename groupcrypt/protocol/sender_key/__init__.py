@@ -19,6 +19,7 @@ from groupcrypt.protocol.sender_key.chain import (
     carry_sending,
     closing,
     new_chain,
+    next_generation,
 )
 from groupcrypt.protocol.sender_key.distribution import (
     Distribution,
@@ -88,6 +89,7 @@ __all__ = [
     "needs_distribution",
     "needs_refresh",
     "new_chain",
+    "next_generation",
     "oldest_skipped",
     "open_control",
     "open_frame",

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Final, Protocol
 
-from groupcrypt.errors import StaleEpoch
+from groupcrypt.errors import Exhausted, StaleEpoch
+from groupcrypt.protocol import limits
 from groupcrypt.protocol.identifiers import DeviceId, GroupId, LogHash
 from groupcrypt.protocol.primitives import (
     ZERO32,
@@ -145,12 +146,24 @@ class ReceivingChain:
         return self.core.iteration
 
 
+def next_generation(last: int | None, now: float) -> int:
+    """A generation for a fresh chain, above `last` (None: none known) and above forgotten ones.
+
+    The clock in it keeps a restored copy of a device from taking a number twice. Raises
+    `Exhausted` when there is none left (spec 08.1).
+    """
+    generation = max(-1 if last is None else last, int(now) - 1) + 1
+    if generation > limits.MAX_GENERATION:
+        raise Exhausted("this device has no generation left in the group")
+    return generation
+
+
 def new_chain(
     device: DeviceId, generation: int, context: Context, *, now: float, entropy: Entropy
 ) -> SendingChain:
     """A fresh chain with a fresh signing key, to be distributed before its first use (spec 08.2).
 
-    `generation` must be higher than any this device used before in the group.
+    `generation` is one that this device has not used in the group: see `next_generation`.
     """
     secret = entropy(64)
     signing = SigningKey.generate(entropy)

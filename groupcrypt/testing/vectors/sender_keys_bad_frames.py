@@ -69,7 +69,7 @@ def _outer() -> Iterator[Vector]:
     ):
         yield _frame(whole, f"a changed bit: {name}", no, _flipped(at))
     yield _frame(whole, "sealed for another group's keys", no, lambda _: Scene("other").seal(b"x"))
-    for name, at in (("commit tag", 1), ("head", 40), ("body", 170)):
+    for name, at in (("commit tag", 1), ("head", 40), ("extension", 170), ("ciphertext", 300)):
         title = f"a changed bit under a fitting membership tag: {name}"
         yield _frame(whole, title, no, _flipped(at, fitting=True))
 
