@@ -138,7 +138,8 @@ def _mail(work: Work, record: TopicRecord) -> None:
         work.events.append(Rejected(error.code, None, f"envelope: {error}"))
         return
     device, account, proven, payload = opened_
-    for item in payload.items:
+    items = payload.items if post.note(work, device, payload) else ()
+    for item in items:
         before = work.state
         try:
             rooms.receive_item(work, device, account, proven, item.kind, item.body)

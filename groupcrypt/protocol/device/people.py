@@ -207,7 +207,10 @@ def own_list(state: DeviceState) -> DeviceList:
 def replace_prekeys(work: Work) -> None:
     """New signed prekeys and no old ones: what a thief may have copied opens nothing (10.6)."""
     work.set(prekeys=handshake.replaced(work.state.prekeys, now=work.now, entropy=work.entropy))
-    work.set_core(prekeys_at=work.ms)
+    # The pool of before holds public halves whose private ones are gone: it is left behind.
+    put_token, take_token = work.entropy(32), work.entropy(32)
+    work.set_core(prekeys_at=work.ms, put_token=put_token, take_token=take_token)
+    top_up_pool(work, limits.ONE_TIME_PREKEYS)
     publish_device(work)
 
 

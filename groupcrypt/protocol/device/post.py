@@ -16,6 +16,7 @@ from groupcrypt.errors import (
     Exhausted,
     RemoteError,
     UnknownDevice,
+    UnknownPrekey,
 )
 from groupcrypt.protocol import handshake, identity, limits, pairwise, wire
 from groupcrypt.protocol.broadcast import (
@@ -34,18 +35,24 @@ from groupcrypt.protocol.device.state import (
     Item,
     Peer,
     PeerCore,
+    SentPayload,
     Work,
 )
 from groupcrypt.protocol.events import Rejected, SessionStarted, SessionWedged
 from groupcrypt.protocol.group import LetterKind
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.protocol.identity import DeviceEntry
-from groupcrypt.protocol.pairwise import AwaitingReply, Established, Wedged
-from groupcrypt.protocol.wire import U8, U32, Blob, Bytes32, Many, shape
+from groupcrypt.protocol.pairwise import AwaitingReply, Established, Inner, Wedged
+from groupcrypt.protocol.wire import U8, U32, U64, Blob, Bytes8, Bytes32, Many, shape
 
 LETTER_SECONDS = 30 * 24 * 3600
 GATE_PATIENCE_MS = 30_000
 MAX_HEADS = 64
+MAX_UNACKED = 64  # payloads kept for a device that does not answer
+UNACKED_MS = 48 * 3_600_000  # as long as an epoch's secret may be kept (spec 10.6)
+REPEAT_MS = 60_000
+BEYOND = 63
+MAX_REFUSALS = 3  # starts an hour that answer unusable ones of a device
 SECRETS = frozenset(
     (LetterKind.EPOCH_SECRET, LetterKind.DISTRIBUTION, LetterKind.RESEND, LetterKind.WELCOME)
 )
@@ -72,6 +79,10 @@ class PayloadItem:
 class Payload:
     """What one pairwise message carries (spec 12.3)."""
 
+    stream: Bytes8
+    serial: U64
+    heard_stream: Bytes8
+    heard: U64
     list_version: U32
     list_hash: Bytes32
     heads: Annotated[tuple[HeadLine, ...], Many(MAX_HEADS)]
@@ -90,7 +101,7 @@ def queue(
     """Add an item for a device; `seal_all` sends it at the end of the step."""
     peer = work.state.peers.get(device)
     if peer is None:
-        peer = Peer(PeerCore(account, None, None, False, 0, None, 0), None, ())
+        peer = stranger(work, account)
     core = peer.core if renew is None else replace(peer.core, renew=renew)
     waiting = (*peer.waiting, Item(kind, body, gate, work.ms))
     if len(waiting) > limits.MAX_WAITING_PER_DEVICE:
@@ -112,7 +123,7 @@ def seal_all(work: Work) -> None:
     """Seal what waits for every device touched in this step."""
     for device in sorted(work.touched):
         peer = work.state.peers[device]
-        if peer.waiting and peer.core.renew is None and _usable(peer):
+        if peer.core.renew is None and _usable(peer) and (peer.waiting or peer.core.repeat):
             _seal(work, device, peer)
     work.touched.clear()
 
@@ -122,29 +133,53 @@ def _usable(peer: Peer) -> bool:
 
 
 def _seal(work: Work, device: DeviceId, peer: Peer) -> None:
-    session = peer.session
+    session, core = peer.session, peer.core
     assert isinstance(session, (AwaitingReply, Established))  # `_usable`
-    ready = [item for item in peer.waiting if session.proven or item.kind not in SECRETS]
-    if not ready:
-        return
-    if not peer.core.greeted:
-        second = work.state.core.second
-        mine = Address(second.write_token, token_hash(second.read_token))
-        greeting = Item(LetterKind.MAILBOX, wire.encode(mine), None, work.ms)
-        ready.insert(0, greeting)
-    for batch in _batches(ready):
-        payload = wire.encode(_payload(work, device, batch))
+    due = _due(work, peer, proven=session.proven)
+    taken = {id(item) for sent in due for item in sent.items}
+    if due and not core.greeted:
+        due[0] = replace(due[0], items=(_greeting(work), *due[0].items))
+    unacked = {n: sent for n, sent in peer.unacked.items() if work.ms - sent.since < UNACKED_MS}
+    for sent in due:
+        core = replace(core, sent=max(core.sent, sent.serial), greeted=True)
+        payload = wire.encode(_payload(work, device, core, sent))
         try:
             session, envelope = pairwise.seal(
                 session, work.me, payload, now=work.now, entropy=work.entropy
             )
         except Exhausted:
-            work.set_peer(device, replace(peer, session=None))
+            work.set_peer(device, replace(peer, session=pairwise.wedge(session, work.now)))
             return
-        _append(work, peer.core, session, envelope)
-    kept = tuple(item for item in peer.waiting if item not in ready)
-    core = replace(peer.core, greeted=True)
-    work.set_peer(device, Peer(core, session, kept))
+        _append(work, core, session, envelope)
+        unacked[sent.serial] = sent
+    while len(unacked) > MAX_UNACKED:
+        del unacked[min(unacked)]
+    kept = tuple(item for item in peer.waiting if id(item) not in taken)
+    core = replace(core, repeat=False)
+    work.set_peer(device, Peer(core, session, kept, unacked))
+
+
+def _due(work: Work, peer: Peer, *, proven: bool) -> list[SentPayload]:
+    """The payloads to seal now: first what is repeated, under its old numbers, then what is new."""
+    due: list[SentPayload] = []
+    if peer.core.repeat:
+        for _, sent in sorted(peer.unacked.items()):
+            if work.ms - sent.since < UNACKED_MS:
+                # A number that carries nothing we may say now still closes the gap.
+                items = tuple(item for item in sent.items if proven or item.kind not in SECRETS)
+                due.append(sent if len(items) == len(sent.items) else replace(sent, items=items))
+    ready = [item for item in peer.waiting if proven or item.kind not in SECRETS]
+    serial = peer.core.sent
+    for batch in _batches(ready):
+        serial += 1
+        due.append(SentPayload(serial, work.ms, tuple(batch)))
+    return due
+
+
+def _greeting(work: Work) -> Item:
+    second = work.state.core.second
+    mine = Address(second.write_token, token_hash(second.read_token))
+    return Item(LetterKind.MAILBOX, wire.encode(mine), None, work.ms)
 
 
 def _append(work: Work, core: PeerCore, session: pairwise.Session, envelope: bytes) -> None:
@@ -172,7 +207,7 @@ def _batches(items: list[Item]) -> list[list[Item]]:
     return batches
 
 
-def _payload(work: Work, device: DeviceId, items: list[Item]) -> Payload:
+def _payload(work: Work, device: DeviceId, core: PeerCore, sent: SentPayload) -> Payload:
     listed = people.own_list(work.state)
     groups = work.state.groups
     concerned = [groups[name] for name in work.concerned] or list(groups.values())
@@ -181,8 +216,16 @@ def _payload(work: Work, device: DeviceId, items: list[Item]) -> Payload:
         for group in concerned
         if group.member and device in group.base.roster.devices
     )
-    parts = tuple(PayloadItem(item.kind, item.body) for item in items)
-    return Payload(listed.version, listed.hash, heads[:MAX_HEADS], parts)
+    return Payload(
+        core.stream,
+        sent.serial,
+        core.their_stream,
+        core.heard,
+        listed.version,
+        listed.hash,
+        heads[:MAX_HEADS],
+        tuple(PayloadItem(item.kind, item.body) for item in sent.items),
+    )
 
 
 # --- sessions --------------------------------------------------------------------------------
@@ -241,12 +284,15 @@ def start(
         my_list=(mine.version, mine.hash),
         peer_list=(theirs.version, theirs.hash),
         resumption=peer.session,
+        refused=peer.core.refused,
         now=work.now,
         entropy=work.entropy,
     )
     first = Address(bundle.body.mailbox_token, bundle.body.mailbox)
-    core = replace(peer.core, first=first, greeted=False, renew=None, reset_at=work.ms, asked_at=0)
-    work.set_peer(device, Peer(core, session, peer.waiting))
+    core = replace(
+        peer.core, first=first, greeted=False, renew=None, reset_at=work.ms, asked_at=0, repeat=True
+    )
+    work.set_peer(device, replace(peer, core=core, session=session))
     work.events.append(SessionStarted(device, session.proven))
     work.touched.add(device)
 
@@ -274,25 +320,100 @@ def open_envelope(work: Work, body: bytes) -> tuple[DeviceId, AccountId, bool, P
             entropy=work.entropy,
         )
     except RemoteError as error:
-        _judge(work, device, peer, error)
+        if inner.certificate is not None:
+            account = AccountId(inner.certificate.account)
+        elif peer is not None:
+            account = AccountId(peer.core.account)
+        else:
+            raise
+        _judge(work, inner, peer, account, error)
         raise
     certificate = received.session.peer
     account = AccountId(certificate.account)
     if peer is None:
-        peer = Peer(PeerCore(account, None, None, False, 0, None, 0), None, ())
+        peer = stranger(work, account)
     core = peer.core
     if received.started:
-        core = replace(core, greeted=False)
+        core = replace(core, greeted=False, repeat=True)
         work.events.append(SessionStarted(device, received.session.proven))
     work.set(prekeys=received.prekeys)
-    work.set_peer(device, Peer(core, received.session, peer.waiting))
+    work.set_peer(device, replace(peer, core=core, session=received.session))
     work.touched.add(device)
     payload = wire.decode(Payload, received.payload, limits.MAX_PAIRWISE_BYTES)
     return device, account, received.proven, payload
 
 
-def _judge(work: Work, device: DeviceId, peer: Peer | None, error: RemoteError) -> None:
+def note(work: Work, device: DeviceId, payload: Payload) -> bool:
+    """Count a payload and what it acknowledges; False if its items were taken before (12.3)."""
+    peer = work.state.peers[device]
+    core, unacked = peer.core, peer.unacked
+    if payload.heard_stream == core.stream:
+        unacked = {n: sent for n, sent in unacked.items() if n > payload.heard}
+        if len(unacked) == len(peer.unacked):
+            unacked = peer.unacked
+    if payload.stream != core.their_stream:
+        core = replace(core, their_stream=payload.stream, heard=0, beyond=0)
+    ahead = payload.serial - core.heard - 1
+    fresh = 0 <= ahead <= BEYOND and not (ahead > 0 and core.beyond >> (ahead - 1) & 1)
+    if fresh:
+        heard, beyond = core.heard, core.beyond
+        if ahead > 0:
+            beyond |= 1 << (ahead - 1)
+        else:
+            heard += 1
+            while beyond & 1:
+                heard, beyond = heard + 1, beyond >> 1
+            beyond >>= 1
+        core = replace(core, heard=heard, beyond=beyond)
+    asks = bool(core.beyond) and work.ms - core.repeat_asked >= REPEAT_MS
+    if asks:
+        core = replace(core, repeat_asked=work.ms)
+    work.set_peer(device, replace(peer, core=core, unacked=unacked))
+    if asks:
+        queue(work, device, AccountId(core.account), LetterKind.REPEAT, b"")
+    return fresh
+
+
+def repeat(work: Work, device: DeviceId) -> None:
+    """The other side lacks payloads of ours: send again what it did not acknowledge (12.3)."""
+    peer = work.state.peers[device]
+    if peer.unacked:
+        work.set_peer(device, replace(peer, core=replace(peer.core, repeat=True)))
+        work.touched.add(device)
+
+
+def stranger(work: Work, account: AccountId) -> Peer:
+    """A device nothing is known of but its account."""
+    core = PeerCore(
+        account=account,
+        first=None,
+        second=None,
+        greeted=False,
+        reset_at=0,
+        renew=None,
+        asked_at=0,
+        stream=work.entropy(8),
+        sent=0,
+        repeat=False,
+        their_stream=bytes(8),
+        heard=0,
+        beyond=0,
+        repeat_asked=0,
+        refused=None,
+        refusals=0,
+        directs=b"",
+    )
+    return Peer(core, None, ())
+
+
+def _judge(
+    work: Work, inner: Inner, peer: Peer | None, account: AccountId, error: RemoteError
+) -> None:
     """An authentic envelope that cannot be opened may cost the session its life (spec 07.6)."""
+    device = inner.sender
+    if isinstance(error, UnknownPrekey):
+        _answer_lost_start(work, device, peer, account, inner.channel)
+        return
     if peer is None or peer.session is None:
         return
     session = pairwise.judge(peer.session, error, work.now)
@@ -301,7 +422,24 @@ def _judge(work: Work, device: DeviceId, peer: Peer | None, error: RemoteError) 
     work.set_peer(device, replace(peer, session=session))
     if not isinstance(peer.session, Wedged):
         work.events.append(SessionWedged(device))
-        queue(work, device, AccountId(peer.core.account), LetterKind.PING, b"")
+        queue(work, device, account, LetterKind.PING, b"")
+
+
+def _answer_lost_start(
+    work: Work, device: DeviceId, peer: Peer | None, account: AccountId, channel: bytes
+) -> None:
+    """A start to prekeys we no longer hold: answer with one of our own, a few an hour (05.4)."""
+    peer = peer or stranger(work, account)
+    core = peer.core
+    if people.entry_of(work.state, device) is None or core.refused == channel:
+        return
+    recent = work.ms - core.reset_at < limits.SESSION_RESET_SECONDS * 1000
+    if recent and core.refusals >= MAX_REFUSALS:
+        return
+    refusals = core.refusals + 1 if recent else 1
+    core = replace(core, refused=channel, refusals=refusals)
+    work.set_peer(device, replace(peer, core=core))
+    queue(work, device, account, LetterKind.PING, b"", renew=work.entropy(32))
 
 
 def forget_sessions(work: Work) -> None:
@@ -310,7 +448,9 @@ def forget_sessions(work: Work) -> None:
         if peer.session is None:
             continue
         account = AccountId(peer.core.account)
-        work.set_peer(device, replace(peer, session=pairwise.wedge(peer.session, work.now)))
+        core = replace(peer.core, stream=work.entropy(8), sent=0)
+        session = pairwise.wedge(peer.session, work.now)
+        work.set_peer(device, replace(peer, core=core, session=session, unacked={}))
         queue(work, device, account, LetterKind.PING, b"", renew=work.entropy(32))
 
 

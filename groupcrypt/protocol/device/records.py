@@ -20,6 +20,7 @@ from groupcrypt.protocol.device.state import (
     Peer,
     PeerCore,
     Person,
+    SentPayload,
     Stray,
 )
 from groupcrypt.protocol.group.state import (
@@ -115,6 +116,8 @@ def _peers(changes: Changes, old: Mapping[DeviceId, Peer], new: Mapping[DeviceId
             changes[b"s/" + device] = written
         if peer.waiting is not (before.waiting if before else ()):
             _waiting(changes, device, before.waiting if before else (), peer.waiting)
+        unacked = before.unacked if before else {}
+        _map(changes, b"u/" + device, unacked, peer.unacked, _number, wire.encode)
 
 
 def _waiting(
@@ -241,11 +244,15 @@ def _load(rows: Rows) -> DeviceState:
     for key, raw in part(b"w", {}).items():
         waiting.setdefault(key[:16], []).append(_read(Item, raw))
     sessions = part(b"s", {})
+    unacked: dict[bytes, dict[int, SentPayload]] = {}
+    for key, raw in part(b"u", {}).items():
+        unacked.setdefault(key[:16], {})[_to_number(key[16:])] = _read(SentPayload, raw)
     peers = {
         DeviceId(device): Peer(
             _read(PeerCore, raw),
             pairwise.read_session(sessions[device]) if device in sessions else None,
             tuple(waiting.get(device, ())),
+            unacked.get(device, {}),
         )
         for device, raw in part(b"p", {}).items()
     }

@@ -168,6 +168,8 @@ def receive_item(
     match letter:
         case LetterKind.PING:
             return
+        case LetterKind.REPEAT:
+            post.repeat(work, device)
         case LetterKind.MAILBOX:
             _mailbox(work, device, wire.decode(Address, body))
         case LetterKind.DIRECT:
@@ -192,6 +194,12 @@ def _direct(
 ) -> None:
     said = read_content(letter.content)
     message = MessageId(letter.message)
+    peer = work.state.peers[device]
+    known = peer.core.directs
+    if any(known[at : at + 16] == message for at in range(0, len(known), 16)):
+        return
+    core = replace(peer.core, directs=(known + message)[-16 * 64 :])
+    work.set_peer(device, replace(peer, core=core))
     number = take(work, InboxRow(0, None, 0, account, device, message, letter.content, proven))
     work.events.append(DirectReceived(account, device, message, said, proven, number))
 
@@ -214,6 +222,9 @@ def _group_letter(
     if state is not None and state.member:
         run(work, group, lambda turn: groups.receive_letter(turn, device, kind, body))
         return
+    if state is not None and kind == LetterKind.DISTRIBUTION:
+        if sender_key.read_distribution(body).epoch <= state.core.head:
+            return  # of the time before we left
     strays = dict(work.state.strays)
     strays[max(strays, default=0) + 1] = Stray(group, device, kind, body)
     while len(strays) > MAX_STRAYS:

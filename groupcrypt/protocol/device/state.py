@@ -23,6 +23,7 @@ from groupcrypt.protocol.wire import (
     U32,
     U64,
     Blob,
+    Bytes8,
     Bytes16,
     Bytes32,
     Many,
@@ -112,15 +113,35 @@ class PeerCore:
     reset_at: U64  # when a session with it was last replaced, milliseconds; 0: never
     renew: Bytes32 | None  # a new handshake is due before anything else (spec 10.6)
     asked_at: U64  # when its bundle was last fetched without success
+    stream: Bytes8  # names our numbering of payloads to it; a restored store begins another
+    sent: U64  # number of our last payload
+    repeat: bool  # what it has not acknowledged is due to be sent again
+    their_stream: Bytes8
+    heard: U64  # every payload of theirs up to this number arrived
+    beyond: U64  # bit i: payload heard + 2 + i arrived as well
+    repeat_asked: U64  # milliseconds
+    refused: Bytes8 | None  # the channel of a start of theirs that we could not open
+    refusals: U8  # starts made for that reason within the hour
+    directs: Annotated[bytes, Blob(0, 16 * 64)]  # ids of its last direct messages
+
+
+@shape
+class SentPayload:
+    """A payload the other side has not acknowledged (spec 12.3)."""
+
+    serial: U64
+    since: U64
+    items: Annotated[tuple[Item, ...], Many(256)]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Peer:
-    """Another device: addresses, session, letters that wait."""
+    """Another device: addresses, session, letters that wait, payloads without an answer."""
 
     core: PeerCore
     session: Session | None
     waiting: tuple[Item, ...]
+    unacked: Mapping[int, SentPayload] = field(default_factory=dict)
 
 
 @shape
@@ -260,6 +281,7 @@ __all__ = [
     "Peer",
     "PeerCore",
     "Person",
+    "SentPayload",
     "Step",
     "Stray",
     "TopicRecord",

@@ -15,7 +15,7 @@ from dataclasses import replace
 from groupcrypt.errors import RemoteError
 from groupcrypt.protocol import limits, membership, sender_key, wire
 from groupcrypt.protocol.events import Rejected
-from groupcrypt.protocol.group import entries, epochs, inbound, jump, messages, secrets
+from groupcrypt.protocol.group import entries, epochs, inbound, jump, messages, requests, secrets
 from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
 from groupcrypt.protocol.group.messages import queue
@@ -121,6 +121,7 @@ def tick(turn: Turn) -> None:
         return
     entries.tick_entries(turn)
     jump.tick(turn)
+    messages.ask_again(turn)
     epochs.erase_old(turn)
     if turn.group.core.update_due <= turn.now:
         heal(turn)
@@ -171,6 +172,7 @@ def next_tick(group: GroupState, now: int) -> int | None:
         entries.intent_due(group),
         epochs.erase_deadline(group),
         jump.due(group),
+        requests.next_asking(group),
         core.update_due,
     ]
     if core.base != core.head and group.head.keys is None:

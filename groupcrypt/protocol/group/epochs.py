@@ -187,11 +187,13 @@ def make_live(turn: Turn) -> None:
     before = turn.group.core.base
     turn.set_core(base=head.number, cursor=0, confirm_at=None, update_at=None, stalled=False)
     turn.set_core(restart=turn.group.core.restart + 1)
+    recent = head.number - limits.PREVIOUS_EPOCHS - 1
+    needed = _needed(turn.group)
     kept: dict[int, Epoch] = {}
     for number, epoch in turn.group.epochs.items():
         if number == head.number:
             kept[number] = replace(epoch, core=replace(epoch.core, live=True))
-        elif number <= before and number >= head.number - limits.PREVIOUS_EPOCHS - 1:
+        elif number <= before and (number >= recent or number in needed):
             # What stood in its topic before the close was read: its chains have done their work.
             closed = epoch.core.closed or turn.now
             core = replace(epoch.core, closed=closed, carried=False)
@@ -207,6 +209,13 @@ def _account_of_author(group: GroupState, epoch: Epoch) -> AccountId | None:
         if epoch.core.author in roster.devices:
             return roster.account_of(DeviceId(epoch.core.author))
     return None
+
+
+def _needed(group: GroupState) -> set[int]:
+    """Epochs whose messages somebody may still have to be helped to, the newest of them (10.7)."""
+    waiting = {item.epoch for item in group.held.values()}
+    waiting |= {item.epoch for item in group.sent.values()}
+    return set(sorted(waiting)[-limits.MAX_NEEDED_EPOCHS :])
 
 
 def author_account(group: GroupState, epoch: Epoch) -> AccountId | None:

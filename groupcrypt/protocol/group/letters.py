@@ -26,6 +26,7 @@ class LetterKind(IntEnum):
     WELCOME_REQUEST = 8
     ADDRESSES = 9
     PING = 10  # nothing: it lets a replaced session be seen
+    REPEAT = 11  # payloads are missing: send again what is not acknowledged
     DIRECT = 16
     MAILBOX = 17
 

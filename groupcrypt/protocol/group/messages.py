@@ -175,6 +175,8 @@ def _receive_own(turn: Turn, header: Header, frame: bytes) -> None:
     for raw in sealed.messages:
         message = MessageId(raw)
         content = unsettled.pop(message).content
+        if isinstance(read_content(content).content, LeaveContent):
+            continue  # the protocol's own; the application never heard of it
         sent[message] = SentContent(
             raw, sealed.epoch, sealed.generation, sealed.iteration, content
         )
@@ -262,6 +264,14 @@ def _overflow(turn: Turn, held: dict[int, HeldFrame], key: int) -> None:
     dropped = held.pop(key)
     turn.events.append(Rejected(UnknownChain.code, turn.group.id, "held too long: dropped"))
     turn.events.append(Missing(turn.group.id, DeviceId(dropped.device), 1))
+
+
+def ask_again(turn: Turn) -> None:
+    """Chains that held frames still wait for are asked for again, within bounds (10.7)."""
+    for item in {(i.epoch, i.device, i.generation): i for i in turn.group.held.values()}.values():
+        epoch = turn.group.epochs.get(item.epoch)
+        if epoch is not None and item.device in turn.group.roster.devices:
+            ask_key(turn, item.epoch, DeviceId(item.device), item.generation)
 
 
 def open_held(turn: Turn, number: int, device: DeviceId) -> None:

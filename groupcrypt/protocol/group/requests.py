@@ -7,7 +7,7 @@ Rules of this file:
 
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.group.letters import KeyRequest, LetterKind, SecretRequest
-from groupcrypt.protocol.group.state import KeyAsked, Letter, Turn, other_devices
+from groupcrypt.protocol.group.state import GroupState, KeyAsked, Letter, Turn, other_devices
 from groupcrypt.protocol.identifiers import DeviceId
 
 ASKED_AT_ONCE = 3
@@ -26,6 +26,16 @@ def ask_secret(turn: Turn) -> None:
     body = wire.encode(SecretRequest(group.id, head.number, head.core.log_hash))
     turn.write(order[:ASKED_AT_ONCE], LetterKind.SECRET_REQUEST, body)
     turn.set_core(asked_at=turn.now)
+
+
+def next_asking(group: GroupState) -> int | None:
+    """When a chain that held frames wait for may be asked for again, in milliseconds."""
+    times: list[int] = []
+    for item in group.held.values():
+        asked = group.asked.get((item.epoch, DeviceId(item.device), item.generation))
+        if asked is not None and asked.count < limits.MAX_KEY_REQUESTS_PER_CHAIN:
+            times.append(asked.last + HOUR_MS // limits.MAX_KEY_REQUESTS_PER_HOUR)
+    return min(times, default=None)
 
 
 def ask_key(turn: Turn, epoch: int, device: DeviceId, generation: int) -> None:

@@ -59,12 +59,14 @@ def start(
     my_list: tuple[int, bytes],
     peer_list: tuple[int, bytes],
     resumption: Session | None,
+    refused: bytes | None = None,
     now: float,
     entropy: Entropy,
 ) -> AwaitingReply:
     """Start a channel to the owner of `bundle`; `resumption` is the session held so far (07.4).
 
-    `one_time` is an item of its pool as published; the lists are (version, hash). The result
+    `refused` names the channel of a start of the peer's that named a prekey we no longer hold: ours
+    then stays where the two cross. `one_time` is an item of its pool as published; the lists are (version, hash). The result
     replaces the session held. Raises what `read_one_time` does, and `NotAllowed` for an own bundle
     or one that is not of the session's device.
     """
@@ -81,7 +83,7 @@ def start(
         key,
         lists=(ListName(*my_list), ListName(*peer_list)),
         created=created,
-        replaces=None if held is None else held.channel.id,
+        replaces=refused or (None if held is None else held.channel.id),
         resumption=link.named,
         entropy=entropy,
     )
