@@ -123,6 +123,13 @@ def test_two_signatures_of_one_body_are_one_entry() -> None:
     assert membership.apply(ROSTER, raw).log_hash == expected
 
 
+def test_the_hashes_of_a_whole_log_are_those_of_its_rosters() -> None:
+    roster, more = step(ROSTER, BOB.phone, Op.UPDATE, UpdateData())
+    first = membership.apply(None, LOG[0])
+    wanted = (first.log_hash, ROSTER.log_hash, roster.log_hash)
+    assert membership.log_hashes((*LOG, more)) == wanted
+
+
 @pytest.mark.spec("09.4-3")
 def test_a_commitment_binds_secret_group_and_epoch() -> None:
     body = forge(ROSTER, ALICE.phone, Op.UPDATE, UpdateData())
