@@ -219,9 +219,10 @@ def _group_letter(
 ) -> None:
     group = group_of(kind, body)
     state = work.state.groups.get(group)
-    if state is not None and state.member:
+    if state is not None and (state.member or state.held):
         run(work, group, lambda turn: groups.receive_letter(turn, device, kind, body))
-        return
+        if state.member or kind in (LetterKind.RESEND, LetterKind.KEY_REQUEST):
+            return
     if state is not None and kind == LetterKind.DISTRIBUTION:
         if sender_key.read_distribution(body).epoch <= state.core.head:
             return  # of the time before we left

@@ -118,6 +118,8 @@ def history_lost(turn: Turn) -> None:
 def tick(turn: Turn) -> None:
     """Do what time brings: confirm, retry, ask, heal, erase (spec 10.5, 10.6, 10.10)."""
     if not turn.group.member:
+        messages.ask_again(turn)
+        epochs.erase_old(turn)
         return
     entries.tick_entries(turn)
     jump.tick(turn)
@@ -164,7 +166,8 @@ def resume(turn: Turn) -> None:
 def next_tick(group: GroupState, now: int) -> int | None:
     """When `tick` has something to do, in milliseconds; None if only input matters."""
     if not group.member:
-        return None
+        late = (epochs.erase_deadline(group), requests.next_asking(group)) if group.held else ()
+        return min((time for time in late if time is not None), default=None)
     core = group.core
     times = [
         core.confirm_at,

@@ -271,6 +271,14 @@ def depart(turn: Turn, author: AccountId) -> None:
     head = group.head
     core = replace(head.core, keys=None, carried=False, closed=turn.now)
     last = Epoch(core, head.roster, {}, None, frozenset())
+    waiting = {item.epoch for item in group.held.values()}
+    # What was sent while this device was a member is still its to read: keys of frames stay, no
+    # chain and nothing that leads to another epoch.
+    epochs = {
+        number: _for_held(epoch, turn.now)
+        for number, epoch in group.epochs.items()
+        if number in waiting and number != head.number
+    }
     turn.events.append(Departed(group.id, head.number, author))
     turn.events += [
         MessageFailed(group.id, mid, "not-a-member") for mid in group.unsettled
@@ -291,8 +299,26 @@ def depart(turn: Turn, author: AccountId) -> None:
         ),
         log=group.log,
         hashes=group.hashes,
-        epochs={head.number: last},
+        epochs={**epochs, head.number: last},
+        held=group.held,
+        asked=group.asked,
+        recent=group.recent,
     )
+
+
+def _for_held(epoch: Epoch, now: int) -> Epoch:
+    keys = need_keys(epoch)
+    frames_only = replace(
+        secrets.erased(keys),
+        init=ZERO32,
+        topic=ZERO32,
+        control=ZERO32,
+        confirm=ZERO32,
+        exporter=ZERO32,
+        authenticator=ZERO32,
+    )
+    core = replace(epoch.core, keys=frames_only, closed=epoch.core.closed or now, carried=False)
+    return Epoch(core, epoch.roster, {}, None, frozenset())
 
 
 def erase_old(turn: Turn) -> None:
@@ -301,7 +327,8 @@ def erase_old(turn: Turn) -> None:
     epochs: dict[int, Epoch] = {}
     for number, epoch in group.epochs.items():
         closed = epoch.core.closed
-        if closed is not None and turn.now - closed >= limits.PREVIOUS_EPOCH_SECONDS * 1000:
+        old = closed is not None and turn.now - closed >= limits.PREVIOUS_EPOCH_SECONDS * 1000
+        if old and number != group.core.head:
             continue
         epochs[number] = _without_secret(epoch) if _secret_over(epoch, turn.now) else epoch
     if any(epochs.get(number) is not epoch for number, epoch in group.epochs.items()):
@@ -337,8 +364,8 @@ def erase_deadline(group: GroupState) -> int | None:
     ]
     times += [
         epoch.core.closed + limits.PREVIOUS_EPOCH_SECONDS * 1000
-        for epoch in group.epochs.values()
-        if epoch.core.closed is not None and group.member
+        for number, epoch in group.epochs.items()
+        if epoch.core.closed is not None and (group.member or number != group.core.head)
     ]
     return min(times, default=None)
 

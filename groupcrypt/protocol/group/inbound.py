@@ -34,7 +34,8 @@ EARLY_KEPT = 256
 
 def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) -> None:
     """One item from a device that the pairwise channel authenticated; may raise `RemoteError`."""
-    if not turn.group.member:
+    late = kind in (LetterKind.DISTRIBUTION, LetterKind.RESEND)
+    if not turn.group.member and not (late and turn.group.held):
         return
     match kind:
         case LetterKind.EPOCH_SECRET:
@@ -84,6 +85,8 @@ def _distribution(turn: Turn, sender: DeviceId, body: bytes) -> None:
     """A sender key from its owner, for an epoch we are in, were in, or will enter (spec 08.5)."""
     skdm = sender_key.read_distribution(body)
     epoch = turn.group.epochs.get(skdm.epoch)
+    if not turn.group.member and (epoch is None or epoch.keys is None):
+        return
     if skdm.epoch > turn.group.core.head or (epoch is not None and epoch.keys is None):
         _keep_early(turn, sender, skdm.epoch, body)
         return
