@@ -61,6 +61,8 @@ def test_the_carry_alone_decides_the_next_epochs_chain() -> None:
     assert wire.encode(one.core) == wire.encode(
         sender_key.carry_receiving(other, salt, context).core
     )
+    assert (one.device, one.generation) == (scene.device, scene.chain.generation)
+    assert (one.epoch, one.iteration) == (context.epoch, 0)
     sending = sender_key.carry_sending(scene.chain, salt, context)
     assert (sending.chain_key, sending.carry) == (one.core.chain_key, one.core.carry)
 

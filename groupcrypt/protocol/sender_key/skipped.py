@@ -85,9 +85,8 @@ def _with_keys(
 
 def _evicted(floor: int, skipped: dict[int, SkippedBlock]) -> tuple[int, dict[int, SkippedBlock]]:
     excess = skipped_count(skipped) - limits.MAX_SKIPPED_PER_CHAIN
-    for index in sorted(skipped):
-        if excess <= 0:
-            break
+    while excess > 0:
+        index = min(skipped)
         block = skipped.pop(index)
         mask = block.mask
         gone = min(excess, mask.bit_count())
