@@ -17,6 +17,7 @@ from typing import Final
 from groupcrypt.errors import StoreCorrupt
 from groupcrypt.store.database import (
     APPLICATION_ID,
+    PAGE_BYTES,
     SCHEMA_VERSION,
     Database,
     check_kind,
@@ -72,13 +73,15 @@ def build(place: Path, brought: Opener, cost: Stretch) -> None:
     head = Vault(store, store_key).seal_head(empty, os.urandom(SALT_BYTES))
     database = Database(draft)
     try:
+        database.query(f"PRAGMA page_size={PAGE_BYTES}")
         database.query("PRAGMA auto_vacuum=NONE")
-        with database.transaction():
-            database.query(f"PRAGMA application_id={APPLICATION_ID}")
-            database.query(f"PRAGMA user_version={SCHEMA_VERSION}")
-            for statement in SCHEMA:
-                database.query(statement)
-            database.many("INSERT INTO store VALUES (?, ?)", [(HEADER, header), (HEAD, head)])
+        database.begin()
+        database.query(f"PRAGMA application_id={APPLICATION_ID}")
+        database.query(f"PRAGMA user_version={SCHEMA_VERSION}")
+        for statement in SCHEMA:
+            database.query(statement)
+        database.many("INSERT INTO store VALUES (?, ?)", [(HEADER, header), (HEAD, head)])
+        database.commit()
         database.query("PRAGMA journal_mode=WAL")
     finally:
         database.close()
@@ -86,8 +89,8 @@ def build(place: Path, brought: Opener, cost: Stretch) -> None:
     sync_directory(place.parent)
 
 
-def examine(database: Database, place: Path, brought: Opener) -> Contents:
-    """Read and authenticate everything, write nothing.
+def examine(database: Database, place: Path, brought: Opener, start: bytes) -> Contents:
+    """Read and authenticate everything, write nothing. `start`: what `check_file` returned.
 
     Raises `StoreForeign`, `StoreVersion`, `StoreCorrupt`, `WrongPassphrase`, `StoreLocked`.
     """
@@ -104,6 +107,8 @@ def examine(database: Database, place: Path, brought: Opener) -> Contents:
     header, sealed_head = values.get(HEADER), values.get(HEAD)
     if len(values) != 2 or not isinstance(header, bytes) or not isinstance(sealed_head, bytes):
         raise StoreCorrupt(f"{place} is damaged")
+    if header not in start:  # it never changes and never moves, so the log is of another store
+        raise StoreCorrupt(f"{log_of(place)} does not belong to {place}")
     vault = Vault(*unwrap(header, brought))
     head = vault.open_head(sealed_head)
     if head.running and not database.had_log:  # commits were in the log that is missing

@@ -28,8 +28,9 @@ class PurgeResult:
 class Store(Protocol):
     """One device's durable rows. Not for two owners at once; calls from several threads queue up.
 
-    After an error other than `StoreFull` a store may refuse everything but `close`: the outcome of
-    the commit is then unknown, and reopening shows it.
+    After any exception out of `commit` but `StoreFull` its outcome is unknown: the owner reopens
+    the store and starts from its rows. A store that knows this itself refuses all but `close`; so
+    it does after a `StoreFull` that came from a failing disk.
     """
 
     @property

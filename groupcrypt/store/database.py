@@ -3,16 +3,17 @@
 Rules of this file:
 - The only importer of `sqlite3` here. Every statement is read to its end, so that no cursor stays
   open to block a checkpoint.
-- A transaction says afterwards whether the disk is certainly as it was before it.
+- A failed transaction says whether the disk is certainly as it was before it.
 
 It does not know what the tables mean: see `contents` and `sqlite`.
 """
 
 import ctypes
+import os
 import sqlite3
 import struct
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from groupcrypt.store.files import refusal_of
 
 APPLICATION_ID: Final = 0x67637374  # "gcst"
 SCHEMA_VERSION: Final = 1
+PAGE_BYTES: Final = 4096
 BUSY_SECONDS: Final = 0.5  # someone else's lock does not go away by waiting
 PRAGMAS: Final = (
     "locking_mode=EXCLUSIVE",  # first, so that no -shm file is made
@@ -66,14 +68,16 @@ def journal_of(place: Path) -> Path:
     return place.with_name(place.name + "-journal")
 
 
-def check_file(place: Path) -> None:
-    """Refuse by the first 100 bytes and the files beside it, without SQLite.
+def check_file(place: Path) -> bytes:
+    """Refuse by the first bytes, the size and the files beside it, without SQLite.
 
-    Not to be called while this process has the file open: closing it would drop SQLite's locks.
+    Returns the first two pages. Not to be called while this process has the file open: closing it
+    would drop SQLite's locks.
     """
     try:
         with place.open("rb") as file:
-            start = file.read(100)
+            start = file.read(2 * PAGE_BYTES)
+            size = file.seek(0, os.SEEK_END)
     except FileNotFoundError:
         raise StoreError(f"there is no store {place}") from None
     except OSError as error:
@@ -85,6 +89,9 @@ def check_file(place: Path) -> None:
     check_kind(place, application, version)
     if journal_of(place).exists():
         raise StoreCorrupt(f"{journal_of(place)} does not belong to a store")
+    if size % PAGE_BYTES and not log_of(place).exists():  # with a log, it may be half written
+        raise StoreCorrupt(f"{place} is truncated")
+    return start
 
 
 def check_kind(place: Path, application: int, version: int) -> None:
@@ -118,13 +125,12 @@ def _extended(error: sqlite3.Error) -> int:
 class Database:
     """An exclusive connection to an existing file. Opening it writes nothing.
 
-    `settled`: after a failed `transaction`, the disk is certainly as it was before.
     `had_log`: a log lay beside the file before it was opened.
     """
 
     def __init__(self, place: Path) -> None:
         self._place: Final = place
-        self.settled = True
+        self._certain = True
         self.had_log: Final = log_of(place).exists()
         self._keeps_log = self.had_log
         try:
@@ -165,32 +171,33 @@ class Database:
         except sqlite3.Error as error:
             raise _refusal(error, self._place) from error
 
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        """All of the block durable at its end, or an error and `settled`."""
-        self.settled = True
+    # Not a context manager: a signal may arrive between the steps of one.
+
+    def begin(self) -> None:
+        """Start a transaction; to be ended by `commit` or `undo`."""
+        self._certain = True
+        self._keeps_log = True
+        self.query("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        self._certain = False
         try:
-            self.query("BEGIN IMMEDIATE")
-            self._keeps_log = True
-            yield
-            self.settled = False
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             # A full disk cut the log before its last frame. After any other failure the whole
             # transaction may lie in the log, and a later opening may find it.
-            self.settled = _extended(error) & 0xFF == sqlite3.SQLITE_FULL
-            self._roll_back()
+            self._certain = _extended(error) & 0xFF == sqlite3.SQLITE_FULL
             raise _refusal(error, self._place) from error
-        except BaseException:
-            self._roll_back()
-            raise
 
-    def _roll_back(self) -> None:
+    def undo(self) -> bool:
+        """Roll back what is not committed; whether the disk is certainly as it was at `begin`."""
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
-            self.settled = False
+            return False
+        return self._certain
 
     def close(self) -> None:
         """Move the log into the database and remove it."""

@@ -13,8 +13,7 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -129,9 +128,9 @@ class SqliteStore:
         lock = FileLock.acquire(_lock_of(place))
         database: Database | None = None
         try:
-            check_file(place)
+            start = check_file(place)
             database = Database(place)
-            contents = examine(database, place, brought)
+            contents = examine(database, place, brought, start)
             store = cls(place, lock, database, contents)
         except BaseException:
             if database is not None:
@@ -146,13 +145,11 @@ class SqliteStore:
         return store
 
     def _start(self) -> None:
-        with self._use():
-            self._tighten()
-            head = replace(
-                self._head, boot=self._head.boot + 1, boot_nonce=os.urandom(16), running=True
-            )
-            self._transact(head, {})
-            self._checkpoint()
+        self._tighten()
+        boot = self._head.boot + 1
+        head = replace(self._head, boot=boot, boot_nonce=os.urandom(16), running=True)
+        self._transact(head, {})
+        self._checkpoint()
 
     def _tighten(self) -> None:
         try:
@@ -182,23 +179,31 @@ class SqliteStore:
         return self._dirty
 
     def rows(self) -> dict[bytes, bytes]:
-        with self._use():
+        self._check_process()
+        with self._mutex:
+            self._check_usable()
             rows, self._unread = self._unread, None
             return self._read() if rows is None else rows
 
     def commit(self, changes: Mapping[bytes, bytes | None]) -> None:
         if not changes:
             return
-        with self._use():
+        self._check_process()
+        with self._mutex:
+            self._check_usable()
             self._unread = None
             self._transact(self._head, changes)
 
     def healed(self) -> None:
-        with self._use():
+        self._check_process()
+        with self._mutex:
+            self._check_usable()
             self._transact(replace(self._head, rolled_back=False), {})
 
     def purge(self) -> PurgeResult:
-        with self._use():
+        self._check_process()
+        with self._mutex:
+            self._check_usable()
             return self._checkpoint()
 
     def close(self) -> None:
@@ -224,30 +229,31 @@ class SqliteStore:
             pass  # everything committed is durable; the log stays for the next opening
         self._database.discard()
 
-    @contextmanager
-    def _use(self) -> Generator[None]:
+    def _check_process(self) -> None:
+        """Before the mutex, which another thread may have held at the fork."""
         if os.getpid() != self._pid:
             raise StoreError(f"{self._place} was opened by the parent process; open it anew")
-        with self._mutex:
-            if self._refusal:
-                raise StoreError(f"{self._place} cannot be used: {self._refusal}")
-            yield
+
+    def _check_usable(self) -> None:
+        if self._refusal:
+            raise StoreError(f"{self._place} cannot be used: {self._refusal}")
 
     def _transact(self, head: Head, changes: Mapping[bytes, bytes | None]) -> None:
         try:
-            with self._database.transaction():
-                batch = self._write(changes)
-                head = replace(
-                    head,
-                    generation=head.generation + 1,
-                    count=batch.count,
-                    total=(batch.total % MAX_TOTAL).to_bytes(32, "big"),
-                )
-                sealed = self._vault.seal_head(head, os.urandom(SALT_BYTES))
-                self._database.query("UPDATE store SET value = ? WHERE id = ?", sealed, HEAD)
+            self._database.begin()
+            batch = self._write(changes)
+            head = replace(
+                head,
+                generation=head.generation + 1,
+                count=batch.count,
+                total=(batch.total % MAX_TOTAL).to_bytes(32, "big"),
+            )
+            sealed = self._vault.seal_head(head, os.urandom(SALT_BYTES))
+            self._database.query("UPDATE store SET value = ? WHERE id = ?", sealed, HEAD)
+            self._database.commit()
             self._adopt(head, batch)
         except BaseException:
-            if not self._database.settled:
+            if not self._database.undo():
                 self._refusal = "the outcome of a commit is unknown; open it again"
             raise
 
@@ -305,7 +311,6 @@ class SqliteStore:
         self._free += batch.freed
         self._dirty |= batch.replaced
         self._head = head
-        self._database.settled = True
 
     def _read(self) -> dict[bytes, bytes]:
         found = self._database.each("SELECT name, salt, sealed FROM rows JOIN salts USING (slot)")
