@@ -11,9 +11,11 @@ What has to hold is asserted by `checkers`, from what devices told their applica
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 
-from groupcrypt.protocol import broadcast, device
+from groupcrypt.errors import LocalError
+from groupcrypt.protocol import broadcast, device, wire
 from groupcrypt.protocol.broadcast import (
     Broadcast,
     Page,
@@ -24,7 +26,7 @@ from groupcrypt.protocol.broadcast import (
     SlotValue,
 )
 from groupcrypt.protocol.content import Content, TextContent
-from groupcrypt.protocol.device import DeviceState, Step, TopicRecord
+from groupcrypt.protocol.device import DeviceState, OutboxRow, Step, TopicRecord
 from groupcrypt.protocol.events import Event, GroupJoined, MessageReceived
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 from groupcrypt.testing.entropy import SeededEntropy
@@ -53,6 +55,7 @@ class Device:
     rows: dict[bytes, bytes] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     wire: list[bytes] = field(default_factory=list)  # every request that ever left
+    committed: set[bytes] = field(default_factory=set)  # every request that was ever durable
     online: bool = True
 
     @property
@@ -66,6 +69,8 @@ class Device:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
+                if key.startswith(b"o/"):
+                    self.committed.add(wire.decode(OutboxRow, value, 1 << 20).request)
         self.state = step.state
         self.events += step.events
         return step.events
@@ -193,6 +198,30 @@ class Simulation:
 
     # --- the world's steps -------------------------------------------------------------------
 
+    def wander(self, group: GroupId, actions: int, steps: int = 10) -> None:
+        """Random things people do in a group, each followed by random progress."""
+        for number in range(actions):
+            actor = self.random.choice(list(self.devices))
+            if group in self.devices[actor].state.groups:
+                # What a person may not do now is refused by a `LocalError`, and changes nothing.
+                with suppress(LocalError):
+                    self._something(actor, group, number)
+            self.run(steps)
+
+    def _something(self, actor: str, group: GroupId, number: int) -> None:
+        chance = self.random.random()
+        other = self.random.choice([name for name in self.devices if name != actor])
+        if chance < 0.65:
+            self.send(actor, group, f"{actor} {number}")
+        elif chance < 0.75:
+            self.add(actor, group, other)
+        elif chance < 0.85:
+            self.remove(actor, group, other)
+        elif chance < 0.9:
+            self.leave(actor, group)
+        else:
+            self.update(actor, group)
+
     def run(self, steps: int) -> None:
         """Random progress under the faults; time creeps on."""
         for _ in range(steps):
@@ -308,4 +337,4 @@ class Simulation:
         return True
 
 
-__all__ = ["Device", "Faults", "Simulation", "replace"]
+__all__ = ["Device", "Faults", "Simulation"]

@@ -6,6 +6,8 @@ Rules of this file:
 - A joiner checks every entry from genesis on and the secret by the last commit.
 """
 
+from dataclasses import replace
+
 from groupcrypt.errors import AuthenticationFailed, NotInRoster, StaleEpoch
 from groupcrypt.protocol import limits, membership, wire
 from groupcrypt.protocol.group import epochs, secrets
@@ -27,9 +29,11 @@ from groupcrypt.protocol.primitives import ZERO32, Entropy
 def create(me: LocalIdentity, data: bytes, *, now: int, entropy: Entropy) -> GroupState:
     """A group whose only member is this account (spec 10.2)."""
     body = membership.draft(None, author=me, op=Op.GENESIS, data=data, now=now / 1000)
+    secret = entropy(32)
+    body = replace(body, commit=membership.entry_commit(secret, body.group, 0))
     raw = membership.sign_entry(body, me)
     roster = membership.apply(None, raw)
-    return _start(me, (raw,), [roster], entropy(32), now=now, entropy=entropy)
+    return _start(me, (raw,), [roster], secret, now=now, entropy=entropy)
 
 
 def join(

@@ -1,0 +1,115 @@
+"""Seeded worlds under faults: safety while they last, liveness when they end (spec 16.1)."""
+
+from dataclasses import replace
+
+import pytest
+
+from groupcrypt.protocol.events import MessageReceived, MessageSettled
+from groupcrypt.protocol.identifiers import GroupId, MessageId
+from groupcrypt.testing import checkers
+from groupcrypt.testing.simulation import Faults, Simulation
+
+HARSH = Faults(loss=0.1, duplicate=0.1, crash=0.02, reorder=0.3)
+
+
+def world(seed: int, faults: Faults = HARSH) -> tuple[Simulation, GroupId]:
+    made = Simulation(seed, "alice bob carol dave eve", faults)
+    for name in ("bob", "carol", "dave", "eve"):
+        made.introduce("alice", name)
+    return made, made.group_with("alice", "bob", "carol")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_harsh_world_keeps_every_promise(seed: int) -> None:
+    made, group = world(seed)
+    made.wander(group, 40)
+    made.settle()
+    assert checkers.everything(made, group) == []
+
+
+@pytest.mark.parametrize("seed", range(100, 106))
+def test_a_long_life_keeps_every_promise(seed: int) -> None:
+    made, group = world(seed, replace(HARSH, crash=0.005))
+    for _ in range(6):
+        made.wander(group, 25)
+        made.settle()
+        assert checkers.everything(made, group) == []
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    traces: list[dict[str, list[bytes]]] = []
+    for _ in range(2):
+        made, group = world(7)
+        made.wander(group, 20)
+        made.settle()
+        traces.append({name: device.wire for name, device in made.devices.items()})
+    assert traces[0] == traces[1]
+    assert sum(map(len, traces[0].values())) > 100
+
+
+# --- the checkers fire ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def calm() -> tuple[Simulation, GroupId]:
+    made, group = world(1, Faults())
+    made.send("alice", group, "one")
+    made.remove("alice", group, "carol")
+    made.settle()
+    made.send("bob", group, "two")
+    made.settle()
+    assert checkers.everything(made, group) == []
+    return made, group
+
+
+def test_delivery_fires(calm: tuple[Simulation, GroupId]) -> None:
+    made, group = calm
+    bob = made.devices["bob"]
+    kept = list(bob.events)
+    got = next(event for event in kept if isinstance(event, MessageReceived))
+    bob.events = [event for event in kept if event is not got]
+    assert checkers.delivery(made, group)
+    bob.events = [*kept, got]
+    assert checkers.delivery(made, group)
+    bob.events = kept
+
+
+def test_exclusion_fires(calm: tuple[Simulation, GroupId]) -> None:
+    made, group = calm
+    carol, alice = made.devices["carol"], made.devices["alice"]
+    seen = [event for event in alice.events if isinstance(event, MessageReceived)]
+    carol.events.append(seen[-1])
+    assert checkers.exclusion(made, group)
+    carol.events.pop()
+
+
+def test_agreement_fires(calm: tuple[Simulation, GroupId]) -> None:
+    made, group = calm
+    bob = made.devices["bob"]
+    kept = bob.state
+    held = kept.groups[group]
+    forked = replace(held, hashes=(*held.hashes[:-1], held.hashes[0]))
+    bob.state = replace(kept, groups={group: forked})
+    assert checkers.agreement(made, group)
+    bob.state = kept
+
+
+def test_no_loss_fires(calm: tuple[Simulation, GroupId]) -> None:
+    made, group = calm
+    made.sent[MessageId(bytes(16))] = ("alice", group)
+    assert checkers.no_loss(made, group)
+    del made.sent[MessageId(bytes(16))]
+    alice = made.devices["alice"]
+    kept = alice.events
+    alice.events = [event for event in kept if not isinstance(event, MessageSettled)]
+    assert checkers.no_loss(made, group)
+    alice.events = kept
+
+
+def test_key_use_and_durability_fire(calm: tuple[Simulation, GroupId]) -> None:
+    made, _ = calm
+    alice = made.devices["alice"]
+    appended = max(alice.wire, key=len)
+    alice.wire.append(appended[:-1] + bytes([appended[-1] ^ 1]))
+    assert checkers.durability(made)
+    alice.wire.pop()
