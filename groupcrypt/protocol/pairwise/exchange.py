@@ -94,9 +94,9 @@ def receive(
         link = session.link
         if link.peer.device != inner.sender:
             raise NotAllowed("a message of another device than the session's")
+        if inner.hello is not None and inner.hello.certificate != link.peer:
+            raise AuthenticationFailed("a start with another certificate than the session's")
     check_tag(me, inner, link.pair)
-    if inner.hello is not None and inner.hello.certificate != link.peer:
-        raise AuthenticationFailed("a start with another certificate than the session's")
     if session is not None:
         if session.channel.id == inner.channel:
             return _on_current(me, prekeys, session, inner, now)
@@ -105,7 +105,8 @@ def receive(
                 return _on_retired(me, prekeys, session, inner, place=place, now=now)
     if inner.hello is not None:
         return accept_start(me, prekeys, session, inner, link=link, hello=inner.hello, now=now)
-    if has_ended(link, inner.channel):
+    if isinstance(session, AwaitingReply) or has_ended(link, inner.channel):
+        # While our start is under way the peer may still use a channel we lost: that is the cure.
         raise Expired("a channel that has ended")
     raise SessionBroken("a channel that is not known here")
 

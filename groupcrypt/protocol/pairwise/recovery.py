@@ -15,7 +15,7 @@ from groupcrypt.errors import (
     UnknownResumption,
 )
 from groupcrypt.protocol import limits
-from groupcrypt.protocol.pairwise.session import Session, Wedged
+from groupcrypt.protocol.pairwise.session import AwaitingReply, Session, Wedged
 
 
 def judge(session: Session, error: RemoteError, now: float) -> Session:
@@ -25,6 +25,10 @@ def judge(session: Session, error: RemoteError, now: float) -> Session:
     soon as `may_reset` allows.
     """
     match error:
+        case UnknownResumption() if (
+            isinstance(session, AwaitingReply) and not session.channel.resumed
+        ):
+            return session  # our start resumes nothing, so the peer can open it: it stays
         case UnknownResumption():
             return disown(session, now)
         case SessionBroken() | TooFarAhead():
