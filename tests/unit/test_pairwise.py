@@ -639,6 +639,7 @@ def robbed(end: End) -> End:
 
 
 @pytest.mark.spec("07.7-1", "07.7-3")
+@pytest.mark.spec("07.4-4")
 def test_a_thief_of_identity_keys_gets_an_unproven_channel() -> None:
     a, b = make_pair()
     b.receive(a.seal(b"x"))
@@ -647,8 +648,8 @@ def test_a_thief_of_identity_keys_gets_an_unproven_channel() -> None:
     thief.start(b)
     b.receive(thief.seal(b"tell me everything"))
     assert b.last().started and not b.last().proven
-    assert not b.held().proven
-    thief.receive(b.seal(b"nothing"))
+    assert b.held().proven  # a start that proves and replaces nothing only receives (07.4)
+    assert a.receive(b.seal(b"for the device that answered")) == b"for the device that answered"
     b.receive(thief.seal(b"please"))
     assert not b.last().proven and not b.last().started
 
@@ -662,7 +663,7 @@ def test_the_real_device_can_still_resume_after_a_thief_came() -> None:
     thief.start(b)
     for _ in range(3):
         b.receive(thief.seal(b"x"))
-        thief.receive(b.seal(b"y"))
+        assert a.receive(b.seal(b"y")) == b"y"
     assert b.receive(a.seal(b"on the old channel")) == b"on the old channel"
     assert b.last().proven
     a.now += 2

@@ -168,12 +168,23 @@ def _adopt(
     """The session after a start of the peer's: on its channel, or on ours beside it (07.4)."""
     if session is not None:
         crossed = isinstance(session, AwaitingReply)
-        if stale or (crossed and _ours_wins(session.channel, channel, hello)):
+        late = _crossed_late(session, channel, hello)
+        if stale or late or (crossed and _ours_wins(session.channel, channel, hello)):
             return replace(session, link=retire(link, channel, now))
         link = retire(link, session.channel, now)
     if channel.proven:
         link = replace(link, named=channel.ratchet.resumption)
     return Established(link, channel)
+
+
+def _crossed_late(session: Session, channel: Channel, hello: Hello) -> bool:
+    """A start made before its sender had heard of ours, arriving after its answer to ours.
+
+    The two mailboxes keep no order between them. It knows of no channel and proves nothing, so it
+    may be read, but does not push out a proven channel on which the peer has answered (spec 07.4).
+    """
+    answered = isinstance(session, Established) and session.proven
+    return answered and not channel.proven and hello.replaces is None
 
 
 def _ours_wins(ours: Channel, theirs: Channel, hello: Hello) -> bool:
