@@ -7,6 +7,8 @@ Rules of this file:
 - Answers are bounded; a request from a stranger costs one lookup.
 """
 
+from dataclasses import replace
+
 from groupcrypt.errors import NotAllowed, NotInRoster, RemoteError
 from groupcrypt.protocol import limits, sender_key, wire
 from groupcrypt.protocol.events import Forked
@@ -100,7 +102,11 @@ def _distribution(turn: Turn, sender: DeviceId, body: bytes) -> None:
     if known is None:
         _bound_generations(turn, epoch, sender)
         epochs.add_chain(turn, epoch.number, chain)
-        open_held(turn, epoch.number, sender)
+    elif chain is not known:  # a signing key whose vouch we missed
+        chains = {**epoch.chains, (sender, skdm.generation): chain}
+        turn.set_epoch(replace(epoch, chains=chains))
+    for number in sorted(turn.group.epochs):
+        open_held(turn, number, sender)
 
 
 def _bound_generations(turn: Turn, epoch: Epoch, device: DeviceId) -> None:

@@ -157,7 +157,10 @@ def receive_frame(turn: Turn, header: Header, frame: bytes, seq: int) -> None:
     elif (device, header.generation) not in base.chains:
         _hold(turn, header, frame, seq)
     else:
-        _open(turn, base, header, frame)
+        try:
+            _open(turn, base, header, frame)
+        except UnknownChain:  # its signing key, or a newer form of the chain, is on its way
+            _hold(turn, header, frame, seq)
 
 
 def _receive_own(turn: Turn, header: Header, frame: bytes) -> None:
