@@ -10,6 +10,7 @@ from groupcrypt.errors import (
     ChainFork,
     Duplicate,
     Exhausted,
+    MalformedFrame,
     NotAllowed,
     RemoteError,
     StaleEpoch,
@@ -103,6 +104,8 @@ def test_a_state_survives_its_encoding() -> None:
     scene = Scene("encoded")
     chain, _ = take(receiver(scene), scene, scene.seal(b"x"))
     assert wire.decode(type(scene.chain), wire.encode(scene.chain)) == scene.chain
+    assert wire.decode(type(chain.core), wire.encode(chain.core)) == chain.core
+    chain = enter(chain, scene, fresh=0)
     assert wire.decode(type(chain.core), wire.encode(chain.core)) == chain.core
     assert "chain_key" not in repr((scene.chain, chain, scene.keys))
 
@@ -230,3 +233,11 @@ def test_fresh_chains_have_nothing_in_common() -> None:
         assert len({getattr(one, field) for one in chains}) == 3
     assert len({one.signing.public for one in chains}) == 3
     assert SigningKey.from_bytes(chains[0].signing.to_bytes()) == chains[0].signing
+
+
+def test_a_distribution_reaches_to_the_last_iteration() -> None:
+    scene = Scene("reaches")
+    last = replace(stated(scene), iteration=limits.MAX_ITERATION - 1)
+    assert accept(scene, last, None).iteration == limits.MAX_ITERATION - 1
+    with pytest.raises(MalformedFrame):
+        accept(scene, replace(last, iteration=limits.MAX_ITERATION), None)

@@ -36,6 +36,8 @@ def test_size_and_version_come_first() -> None:
         with pytest.raises(MalformedFrame):
             scene.header(garbage[:size])
     assert frames.MIN_FRAME_BYTES == 451
+    with pytest.raises(MalformedFrame, match="too long"):
+        scene.header(bytes(195 + primitives.padded_length(limits.MAX_RECORD_BYTES)))
     with pytest.raises(UnsupportedVersion):
         scene.header(b"\2" + garbage[:450])
     with pytest.raises(AuthenticationFailed):

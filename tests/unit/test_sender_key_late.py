@@ -6,6 +6,7 @@ from groupcrypt.errors import (
     Expired,
 )
 from groupcrypt.protocol import limits, sender_key
+from groupcrypt.protocol.sender_key import SkippedBlock
 from groupcrypt.testing.vectors.sender_keys_scene import NOW, Scene
 from tests.unit.sender_key_talk import enter, receiver, take, unchanged
 
@@ -26,6 +27,31 @@ def test_the_oldest_skipped_keys_are_evicted_one_by_one() -> None:
     for frame in late:
         with unchanged(chain), pytest.raises(Expired):
             take(chain, scene, frame)
+
+
+def test_exactly_what_is_too_much_is_evicted() -> None:
+    scene = Scene("exactly")
+    chain = receiver(scene)
+    early, kept = scene.seal(b"0"), scene.seal(b"1")
+    scene.skip(limits.MAX_SKIPPED_PER_CHAIN - 2)
+    chain, _ = take(chain, scene, scene.seal(b"1000"))
+    assert (sender_key.skipped_count(chain.skipped), chain.core.floor) == (1000, 0)
+    scene.skip(1)
+    chain, _ = take(chain, scene, scene.seal(b"1002"))
+    assert (sender_key.skipped_count(chain.skipped), chain.core.floor) == (1000, 1)
+    with pytest.raises(Expired):
+        take(chain, scene, early)
+    chain, opened = take(chain, scene, kept)
+    assert opened.contents == (b"1",)
+
+
+def test_blocks_survive_their_encoding() -> None:
+    scene = Scene("blocks")
+    scene.skip(65)
+    chain, _ = take(receiver(scene), scene, scene.seal(b"65"))
+    assert [len(block.keys) // 32 for block in chain.skipped.values()] == [64, 1]
+    for block in chain.skipped.values():
+        assert wire.decode(SkippedBlock, wire.encode(block)) == block
 
 
 def test_a_jump_past_everything_keeps_the_newest() -> None:
@@ -55,11 +81,13 @@ def test_skipped_keys_age_by_block() -> None:
     assert sender_key.oldest_skipped(aged) is None
     with pytest.raises(Expired):
         take(aged, scene, early)
-    scene.skip(5)
-    header = scene.header(frame := scene.seal(b"106"))
+    scene.skip(199)
+    header = scene.header(frame := scene.seal(b"300"))
     later, _ = sender_key.open_frame(chain, scene.context, frame, header, now=NOW + 9)
-    kept = sender_key.drop_skipped(later, NOW + 1)  # its newest keys share a block with old ones
-    assert sender_key.skipped_count(kept.skipped) == 0
+    kept = sender_key.drop_skipped(later, NOW + 1)
+    # Keys 101-127 share a block with older ones and go with them.
+    assert (sorted(kept.skipped), kept.core.floor) == ([2, 3, 4], 128)
+    assert sender_key.oldest_skipped(kept) == int(NOW + 9)
 
 
 def test_one_late_frame_rewrites_one_block() -> None:

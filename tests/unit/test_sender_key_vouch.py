@@ -8,6 +8,7 @@ from groupcrypt.errors import (
     AuthenticationFailed,
     BadKey,
     Exhausted,
+    MalformedFrame,
     RemoteError,
     UnknownChain,
 )
@@ -29,7 +30,12 @@ def test_nothing_is_sealed_while_a_new_key_is_due() -> None:
     with pytest.raises(Exhausted):
         scene.seal(b"the 101st")
     scene.refresh()
-    scene.seal(b"the 101st")
+    frame = scene.seal(b"the 101st")
+    scene.echoed(frame)
+    for _ in range(limits.SIGNING_KEY_MESSAGES - 1):
+        scene.seal(b"x")
+    with pytest.raises(Exhausted):
+        scene.seal(b"the 201st")
 
     scene = Scene("old")
     later = NOW + limits.SIGNING_KEY_SECONDS
@@ -132,6 +138,8 @@ def test_a_vouched_key_is_checked_like_any_other() -> None:
         sender_key.accept_vouch(chain, scene.context, vouch[:56] + bytes(32) + vouch[88:])
     with pytest.raises(RemoteError):
         sender_key.accept_vouch(chain, scene.context, vouch[:-1])
+    with pytest.raises(MalformedFrame):
+        sender_key.read_vouch(vouch + b"\0")
 
 
 @pytest.mark.spec("08.3-3")
