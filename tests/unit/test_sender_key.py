@@ -22,7 +22,7 @@ from groupcrypt.protocol.sender_key import ReceivingChain
 from groupcrypt.protocol.sender_key.chain import step
 from groupcrypt.testing.forgery import Forgery
 from groupcrypt.testing.vectors.sender_keys_scene import NOW, Scene
-from tests.unit.sender_key_talk import accept, receiver, stated, take
+from tests.unit.sender_key_talk import accept, enter, receiver, stated, take
 
 # --- chains (spec 08.1, 08.2) --------------------------------------------------------------------
 

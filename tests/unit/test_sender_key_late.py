@@ -5,7 +5,7 @@ import pytest
 from groupcrypt.errors import (
     Expired,
 )
-from groupcrypt.protocol import limits, sender_key
+from groupcrypt.protocol import limits, sender_key, wire
 from groupcrypt.protocol.sender_key import SkippedBlock
 from groupcrypt.testing.vectors.sender_keys_scene import NOW, Scene
 from tests.unit.sender_key_talk import enter, receiver, take, unchanged
