@@ -720,6 +720,47 @@ def test_a_restored_device_is_unproven_until_it_is_accepted() -> None:
     assert a.held().channel.resumed
 
 
+@pytest.mark.spec("07.4-4")
+def test_a_device_that_lost_everything_comes_back_when_it_is_accepted() -> None:
+    a, b = make_pair()
+    b.receive(a.seal(b"x"))
+    a.session = None
+    a.now += 60
+    a.start(b)
+    assert b.receive(a.seal(b"I lost everything")) == b"I lost everything"
+    with pytest.raises(Expired):
+        a.receive(b.seal(b"on the old channel"))
+    b.session = pairwise.accept(b.held())
+    assert b.held().proven
+    assert a.receive(b.seal(b"welcome back")) == b"welcome back"
+    assert b.receive(a.seal(b"thanks")) == b"thanks"
+    assert pairwise.accept(b.held()) is b.session
+
+
+@pytest.mark.spec("07.4-1")
+def test_the_answer_to_a_start_that_cannot_be_opened_stays() -> None:
+    for seed in range(6):
+        a, b = make_ends(seed)
+        a.start(b)
+        b.prekeys = handshake.replaced(b.prekeys, now=b.now, entropy=b.entropy)
+        letter = a.seal(b"x")
+        with pytest.raises(UnknownPrekey):
+            b.receive(letter)
+        b.session = pairwise.start(
+            b.me,
+            a.bundle,
+            None,
+            my_list=b.list_name,
+            peer_list=a.list_name,
+            resumption=None,
+            refused=pairwise.unwrap(b.me, letter).channel,
+            now=b.now,
+            entropy=b.entropy,
+        )
+        a.receive(b.seal(b"y"))
+        assert b.receive(a.seal(b"z")) == b"z"
+
+
 @pytest.mark.spec("07.7-1")
 def test_a_peer_that_never_answered_need_not_resume() -> None:
     a, b = make_ends()

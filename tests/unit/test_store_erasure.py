@@ -10,6 +10,7 @@ from groupcrypt.errors import (
     StoreCorrupt,
 )
 from groupcrypt.store import SqliteStore
+from groupcrypt.store.database import Database
 from tests.unit.stores import image, made, opened, put_back
 
 
@@ -98,6 +99,20 @@ def test_a_purge_that_is_blocked_says_so(place: Path) -> None:
         reader.close()
         assert store.purge().complete
         assert not store.dirty
+
+
+def test_the_size_of_the_log_decides_not_the_answer(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with made(place) as store:
+        store.commit({b"a": b"1"})
+        store.commit({b"a": b"2"})
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "query", lambda *_: [(0, 0, 0)])
+            result = store.purge()
+        assert (result.complete, result.reason) == (False, "store-locked")
+        assert result.left > 0
+        assert store.dirty
 
 
 def _sealed(store: SqliteStore) -> set[bytes]:

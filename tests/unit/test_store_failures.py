@@ -1,11 +1,12 @@
 """Commits that fail: nothing of them is adopted, and an unknown outcome ends the use."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from groupcrypt.errors import StoreError, StoreFull
-from groupcrypt.store import MemoryStore
+from groupcrypt.errors import StoreError, StoreFull, StoreLocked, WrongPassphrase
+from groupcrypt.store import MemoryStore, SqliteStore
 from tests.unit.stores import made, opened
 
 
@@ -94,3 +95,68 @@ def test_nothing_secret_is_in_a_repr(place: Path) -> None:
         shown = f"{store!r} {store._vault!r} {store._head!r}"
         assert "canary" not in shown
         assert MemoryStore({b"canary": b"canary"}).__repr__().count("canary") == 0
+
+
+class _Failing:
+    """A connection whose COMMIT fails with a code, before or after it took effect."""
+
+    def __init__(self, connection: sqlite3.Connection, code: int, *, late: bool) -> None:
+        self._connection = connection
+        self._code = code
+        self._late = late
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str, values: tuple[bytes, ...] = ()) -> sqlite3.Cursor:
+        if statement != "COMMIT":
+            return self._connection.execute(statement, values)
+        if self._late:
+            self._connection.execute(statement)
+        error = sqlite3.OperationalError("planted")
+        error.sqlite_errorcode = self._code
+        raise error
+
+
+@pytest.mark.spec("16.3-8")
+@pytest.mark.parametrize("late", [False, True])
+def test_a_failing_disk_ends_the_use_of_the_store(place: Path, *, late: bool) -> None:
+    store = made(place)
+    store.commit({b"a": b"1"})
+    connection = store._database._connection
+    failing = _Failing(connection, sqlite3.SQLITE_IOERR_FSYNC, late=late)
+    vars(store._database)["_connection"] = failing
+    with pytest.raises(StoreFull):
+        store.commit({b"a": b"2"})
+    vars(store._database)["_connection"] = connection
+    with pytest.raises(StoreError, match="unknown"):
+        store.commit({b"b": b"1"})
+    store.close()
+    with opened(place) as store:
+        assert store.rows() == {b"a": b"2" if late else b"1"}
+        assert not store.rolled_back
+
+
+@pytest.mark.spec("16.3-8")
+def test_a_disk_full_at_the_commit_itself_is_certain(place: Path) -> None:
+    with made(place) as store:
+        connection = store._database._connection
+        failing = _Failing(connection, sqlite3.SQLITE_FULL, late=False)
+        vars(store._database)["_connection"] = failing
+        with pytest.raises(StoreFull):
+            store.commit({b"a": b"2"})
+        vars(store._database)["_connection"] = connection
+        store.commit({b"b": b"1"})
+        assert store.rows() == {b"b": b"1"}
+
+
+def test_no_handle_is_left_open(place: Path) -> None:
+    made(place).close()
+    before = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(3):
+        opened(place).close()
+        with pytest.raises(WrongPassphrase):
+            SqliteStore.open(place, passphrase="wrong")
+        with opened(place), pytest.raises(StoreLocked):
+            opened(place)
+    assert len(list(Path("/dev/fd").iterdir())) == before

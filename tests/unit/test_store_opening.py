@@ -76,6 +76,7 @@ def test_a_forgotten_store_closes_itself(place: Path) -> None:
         "import sys; from groupcrypt.store import *\n"
         "s = SqliteStore.create(sys.argv[1], passphrase='correct', cost=Stretch(64, 1, 1))\n"
         "s.commit({b'a': b'1'})\n"
+        "import builtins; builtins.kept = s\n"  # so that nothing collects it before the end
     )
     subprocess.run([sys.executable, "-c", script, str(place)], check=True)
     with opened(place) as store:
