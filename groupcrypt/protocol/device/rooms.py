@@ -6,9 +6,16 @@ Rules of this file:
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
-from groupcrypt.errors import MalformedFrame, NotAllowed, RemoteError, UnknownGroup
+from groupcrypt.errors import (
+    MalformedFrame,
+    NotAllowed,
+    NotInRoster,
+    RemoteError,
+    UnknownGroup,
+)
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import sender_key, wire
 from groupcrypt.protocol.broadcast import Append, token_hash, write_request
@@ -35,6 +42,7 @@ from groupcrypt.protocol.group.letters import (
     WelcomeRequest,
 )
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
+from groupcrypt.protocol.identity import read_account_record
 from groupcrypt.protocol.primitives import ZERO32
 
 RECORD_SECONDS = 30 * 24 * 3600
@@ -108,8 +116,10 @@ def _drop(work: Work, dropped: set[bytes]) -> None:
 
 
 def _learn(work: Work, group: GroupState, record: bytes) -> None:
+    """Where a member of the group lives; records of others are nobody's business here."""
     try:
-        people.learn(work, record)
+        if read_account_record(record)[1].account in group.roster.members:
+            people.learn(work, record)
     except RemoteError as error:  # wrong address data hurts nobody but its author
         work.events.append(Rejected(error.code, group.id, "address record"))
 
@@ -165,6 +175,8 @@ def receive_item(
     except ValueError:
         work.events.append(Rejected("unknown-type", None, "a letter of a later version"))
         return
+    if letter in post.SECRETS and not proven:
+        raise NotAllowed("a secret over a session that is not proven")
     match letter:
         case LetterKind.PING:
             return
@@ -175,9 +187,7 @@ def receive_item(
         case LetterKind.DIRECT:
             _direct(work, device, account, proven, wire.decode(Direct, body))
         case LetterKind.ADDRESSES:
-            addresses = wire.decode(Addresses, body)
-            for record in addresses.records:
-                people.learn(work, record)
+            _addresses(work, device, body)
         case LetterKind.WELCOME:
             _welcome(work, device, account, wire.decode(Welcome, body))
         case _:
@@ -226,14 +236,31 @@ def _group_letter(
     if state is not None and kind == LetterKind.DISTRIBUTION:
         if sender_key.read_distribution(body).epoch <= state.core.head:
             return  # of the time before we left
-    strays = dict(work.state.strays)
-    strays[max(strays, default=0) + 1] = Stray(group, device, kind, body)
-    while len(strays) > MAX_STRAYS:
-        del strays[min(strays)]
-    work.set(strays=strays)
+    _set_aside(work, Stray(group, device, kind, body))
     if kind == LetterKind.DISTRIBUTION:  # we are a member that nobody welcomed, or soon will
         ask = wire.encode(WelcomeRequest(group))
         post.queue(work, device, account, LetterKind.WELCOME_REQUEST, ask)
+
+
+def _set_aside(work: Work, stray: Stray) -> None:
+    strays = dict(work.state.strays)
+    strays[max(strays, default=0) + 1] = stray
+    while len(strays) > MAX_STRAYS:
+        del strays[min(strays)]
+    work.set(strays=strays)
+
+
+def _addresses(work: Work, device: DeviceId, body: bytes) -> None:
+    """Where fellow members live, from one of them; before the Welcome it waits (spec 10.6)."""
+    letter = wire.decode(Addresses, body)
+    state = work.state.groups.get(GroupId(letter.group))
+    if state is None or not state.member:
+        _set_aside(work, Stray(letter.group, device, LetterKind.ADDRESSES, body))
+        return
+    if state.roster.account_of(device) is None:
+        raise NotInRoster("addresses from a device that is no member")
+    for record in letter.records:
+        _learn(work, state, record)
 
 
 def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) -> None:
@@ -268,6 +295,10 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
 
 def _give(work: Work, group: GroupId, stray: Stray) -> None:
     sender, kind = DeviceId(stray.device), LetterKind(stray.kind)
+    if kind == LetterKind.ADDRESSES:
+        with suppress(NotInRoster):
+            _addresses(work, sender, stray.body)
+        return
     run(work, group, lambda turn: groups.receive_letter(turn, sender, kind, stray.body))
 
 

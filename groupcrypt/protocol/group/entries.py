@@ -8,11 +8,13 @@ Rules of this file:
 - A loser checks its intent against the new head and tries again with jitter, at most 5 times.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
 
 from groupcrypt.errors import (
     AuthenticationFailed,
+    ContentTooLarge,
     LocalError,
     NotAMember,
     RemoteError,
@@ -169,6 +171,8 @@ def _upload_control(turn: Turn, kind: int, plain: bytes, gate: LogHash | None) -
     frame = sender_key.seal_control(
         kind, plain, keys.control, frame_keys(base), entropy=turn.entropy
     )
+    if len(frame) > limits.MAX_RECORD_BYTES:
+        raise ContentTooLarge("the change does not fit into one record: make it in parts")
     return turn.upload(base, frame, gate)
 
 
@@ -185,7 +189,7 @@ def receive_entry(turn: Turn, raw: bytes) -> None:
     epochs.enter(turn, raw, body, roster, secret)
     if not turn.group.member:
         return
-    _settle_pending(turn, raw, before=group.roster)
+    _settle_pending(turn, raw, before=group)
     _after_enter(turn)
 
 
@@ -195,31 +199,31 @@ def _secret_of(turn: Turn, raw: bytes, body: EntryBody, roster: Roster) -> bytes
     if body.op not in FRESH_OPS:
         init = need_keys(group.head).init
         secret = secrets.derived_secret(init, membership.commitless(body))
-        if not epochs.commit_matches(body, group.id, roster.epoch, secret):
+        if not epochs.commit_matches(body, secret):
             raise AuthenticationFailed("the entry commits to another secret")
         return secret
     if pending is not None and pending.raw == raw:
         return pending.secret
     known = epochs.known_secret(turn, roster.log_hash)
-    if known is not None and epochs.commit_matches(body, group.id, roster.epoch, known):
+    if known is not None and epochs.commit_matches(body, known):
         return known
     return None
 
 
-def _settle_pending(turn: Turn, raw: bytes, *, before: Roster) -> None:
-    """Our own entry won, or lost to this one (spec 10.5)."""
+def _settle_pending(turn: Turn, raw: bytes, *, before: GroupState) -> None:
+    """Our own entry won, or lost to this one (spec 10.5). `before` is the group without it."""
     pending = turn.group.core.pending
     if pending is None:
         return
     turn.set_core(pending=None)
     if pending.raw == raw:
-        new = [device for device in turn.group.roster.devices if device not in before.devices]
-        turn.welcomes += new
+        known = before.roster.devices
+        turn.welcomes += [device for device in turn.group.roster.devices if device not in known]
         return
     turn.dropped += [pending.upload, pending.log_hash]
     intent = pending.intent
-    if intent.op == Op.UPDATE and turn.group.core.base != turn.group.core.head:
-        return  # somebody else superseded the same epoch
+    if before.core.base != before.core.head:
+        return  # ours was to supersede an epoch that another member superseded first
     if intent.tries + 1 >= limits.MAX_ENTRY_TRIES:
         _give_up(turn, intent, "contention")
         return
@@ -288,14 +292,18 @@ def install_secret(turn: Turn, number: int, log_hash: LogHash, secret: bytes) ->
     if epoch.keys is not None:
         return
     body, _ = membership.read_entry(group.log[number])
-    if not epochs.commit_matches(body, group.id, number, secret):
+    if not epochs.commit_matches(body, secret):
         raise AuthenticationFailed("the secret is not the one the entry committed to")
     epochs.install(turn, number, secret)
     if number == group.core.head:
         turn.set_core(update_at=None, asked_at=None)
         if turn.group.core.stalled:
             turn.set_core(stalled=False, restart=turn.group.core.restart + 1)
-        if turn.group.core.base != number:
+        if turn.group.core.base == number:
+            return
+        if len(turn.group.roster.members) == 1:  # nobody else could confirm it
+            epochs.make_live(turn)
+        else:
             turn.set_core(confirm_at=confirm_due(turn))
 
 
@@ -312,12 +320,11 @@ def tick_entries(turn: Turn) -> None:
     waiting = core.base != core.head and turn.group.head.keys is None
     if waiting and (core.asked_at is None or now - core.asked_at >= ASK_AGAIN_MS):
         ask_secret(turn)
-    if waiting and core.update_at is not None and core.update_at <= now and core.pending is None:
+    if waiting and core.update_at is not None and core.update_at <= now:
         turn.set_core(update_at=now + limits.CONFIRM_PATIENCE_SECONDS * 1000)
-        try:
-            _author(turn, Intent(Op.UPDATE, wire.encode(UpdateData()), (), 0, 0))
-        except LocalError:  # an update of ours is too near: others will
-            pass
+        if core.pending is None:
+            with suppress(LocalError):  # an update of ours is too near: others will
+                _author(turn, Intent(Op.UPDATE, wire.encode(UpdateData()), (), 0, 0))
     advance(turn)
 
 

@@ -31,9 +31,10 @@ from groupcrypt.protocol.sender_key import Context, ReceivingChain
 CONFIRM_SPREAD = 40  # ranks told apart; the rest of a large group acts together with the last
 
 
-def commit_matches(body: EntryBody, group: bytes, epoch: int, secret: bytes) -> bool:
-    """Whether a secret is the one the entry committed to (spec 09.3)."""
-    return primitives.equal(membership.entry_commit(secret, group, epoch), body.commit)
+def commit_matches(body: EntryBody, secret: bytes) -> bool:
+    """Whether a secret is the one the entry committed to (spec 09.4)."""
+    expected = membership.entry_commit(secret, body.group, body.epoch)
+    return primitives.equal(expected, body.commit)
 
 
 def enter(turn: Turn, raw: bytes, body: EntryBody, roster: Roster, secret: bytes | None) -> None:
@@ -285,7 +286,7 @@ def depart(turn: Turn, author: AccountId) -> None:
     ]
     turn.dropped += list(group.frames)
     if group.core.pending is not None:
-        turn.dropped.append(group.core.pending.upload)
+        turn.dropped += [group.core.pending.upload, group.core.pending.log_hash]
     turn.group = GroupState(
         core=replace(
             group.core,
@@ -360,7 +361,7 @@ def erase_deadline(group: GroupState) -> int | None:
     times = [
         epoch.core.opened + limits.PREVIOUS_EPOCH_SECONDS * 1000
         for epoch in group.epochs.values()
-        if epoch.keys is not None and epoch.keys.secret != ZERO32
+        if epoch.core.live and epoch.keys is not None and epoch.keys.complete
     ]
     times += [
         epoch.core.closed + limits.PREVIOUS_EPOCH_SECONDS * 1000

@@ -156,7 +156,7 @@ def _apply(turn: Turn) -> None:
     if not 0 <= index < len(rosters) or not _vouched(turn, rosters, index):
         return
     body, _ = membership.read_entry(ahead.entries[index])
-    if not epochs.commit_matches(body, group.id, ahead.epoch, ahead.secret):
+    if not epochs.commit_matches(body, ahead.secret):
         turn.set(ahead=replace(ahead, secret=None))
         raise AuthenticationFailed("the secret is not the one the entry committed to")
     first = group.core.base + 1

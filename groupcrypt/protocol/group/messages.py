@@ -33,7 +33,7 @@ from groupcrypt.protocol.events import (
 )
 from groupcrypt.protocol.group import epochs
 from groupcrypt.protocol.group.letters import LetterKind
-from groupcrypt.protocol.group.requests import ask_key
+from groupcrypt.protocol.group.requests import ask_key, askable
 from groupcrypt.protocol.group.state import (
     Epoch,
     HeldFrame,
@@ -59,6 +59,8 @@ def queue(turn: Turn, message: MessageId, content: bytes) -> None:
         raise NotAMember("you are not a member of this group any more")
     if group.core.paused:
         raise SendingPaused("another member follows another log: look at the group's state first")
+    if message in group.unsettled or message in group.sent:
+        return  # the application asks again for what it asked before
     if len(group.unsettled) >= limits.MAX_UNSENT_PER_GROUP:
         raise ContentTooLarge("too many messages wait to be sent: is the server reachable?")
     item = Unsettled(message, content, None, group.core.queued)
@@ -117,7 +119,7 @@ def _ready_chain(turn: Turn) -> sender_key.SendingChain:
     context = epoch.context(turn.group.id)
     chain, given = epoch.own, epoch.given
     if chain is None or sender_key.needs_distribution(chain, context):
-        generation = turn.group.core.generation + 1
+        generation = sender_key.next_generation(turn.group.core.generation, turn.now / 1000)
         turn.set_core(generation=generation)
         chain = sender_key.new_chain(
             turn.me.device, generation, context, now=turn.now / 1000, entropy=turn.entropy
@@ -167,12 +169,8 @@ def _receive_own(turn: Turn, header: Header, frame: bytes) -> None:
     group = turn.group
     sealed = next((item for item in group.frames.values() if item.frame == frame), None)
     if sealed is None:
-        own = group.base.own
-        current = own is not None and own.generation == header.generation
-        if not current or (own is not None and header.iteration >= own.iteration):
-            turn.events.append(Impersonated(group.id, group.base.number))
-            turn.set_core(update_due=turn.now)
-        return  # an echo shown again
+        _not_ours(turn, header, frame)
+        return
     unsettled = dict(group.unsettled)
     sent = dict(group.sent)
     for raw in sealed.messages:
@@ -192,6 +190,23 @@ def _receive_own(turn: Turn, header: Header, frame: bytes) -> None:
     base = turn.group.base
     if base.own is not None and base.own.generation == header.generation:
         turn.set_epoch(replace(base, own=sender_key.echo(base.own, header)))
+
+
+def _not_ours(turn: Turn, header: Header, frame: bytes) -> None:
+    """A frame in our name that is not on its way: an echo shown again, a forgery, or a thief's.
+
+    Any member can write our name into a head. Only what other members would accept heals us.
+    """
+    epoch, own = turn.group.base, turn.group.base.own
+    context = epoch.context(turn.group.id)
+    if own is not None and own.generation == header.generation:
+        if header.iteration < own.iteration or sender_key.needs_distribution(own, context):
+            return
+        body = sender_key.distribution(context, own)
+        copy = sender_key.accept(body, context=context, owner=turn.me.device, known=None)
+        sender_key.open_frame(copy, context, frame, header, now=turn.now / 1000)
+        turn.set_core(update_due=turn.now)
+    turn.events.append(Impersonated(turn.group.id, epoch.number))
 
 
 def _open(turn: Turn, epoch: Epoch, header: Header, frame: bytes) -> None:
@@ -271,10 +286,8 @@ def _overflow(turn: Turn, held: dict[int, HeldFrame], key: int) -> None:
 
 def ask_again(turn: Turn) -> None:
     """Chains that held frames still wait for are asked for again, within bounds (10.7)."""
-    for item in {(i.epoch, i.device, i.generation): i for i in turn.group.held.values()}.values():
-        epoch = turn.group.epochs.get(item.epoch)
-        if epoch is not None and item.device in turn.group.roster.devices:
-            ask_key(turn, item.epoch, DeviceId(item.device), item.generation)
+    for item in {(i.epoch, i.device, i.generation): i for i in askable(turn.group)}.values():
+        ask_key(turn, item.epoch, DeviceId(item.device), item.generation)
 
 
 def open_held(turn: Turn, number: int, device: DeviceId) -> None:

@@ -7,7 +7,14 @@ Rules of this file:
 
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.group.letters import KeyRequest, LetterKind, SecretRequest
-from groupcrypt.protocol.group.state import GroupState, KeyAsked, Letter, Turn, other_devices
+from groupcrypt.protocol.group.state import (
+    GroupState,
+    HeldFrame,
+    KeyAsked,
+    Letter,
+    Turn,
+    other_devices,
+)
 from groupcrypt.protocol.identifiers import DeviceId
 
 ASKED_AT_ONCE = 3
@@ -31,11 +38,20 @@ def ask_secret(turn: Turn) -> None:
 def next_asking(group: GroupState) -> int | None:
     """When a chain that held frames wait for may be asked for again, in milliseconds."""
     times: list[int] = []
-    for item in group.held.values():
+    for item in askable(group):
         asked = group.asked.get((item.epoch, DeviceId(item.device), item.generation))
         if asked is not None and asked.count < limits.MAX_KEY_REQUESTS_PER_CHAIN:
             times.append(asked.last + HOUR_MS // limits.MAX_KEY_REQUESTS_PER_HOUR)
     return min(times, default=None)
+
+
+def askable(group: GroupState) -> list[HeldFrame]:
+    """Held frames whose sender is still there to be asked, in an epoch that is still held."""
+    return [
+        item
+        for item in group.held.values()
+        if item.epoch in group.epochs and item.device in group.roster.devices
+    ]
 
 
 def ask_key(turn: Turn, epoch: int, device: DeviceId, generation: int) -> None:

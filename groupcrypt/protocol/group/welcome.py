@@ -51,7 +51,7 @@ def join(
     if me.device not in roster.devices:
         raise NotInRoster("the log does not have this device as a member")
     body, _ = membership.read_entry(entries[-1])
-    if not epochs.commit_matches(body, roster.group, roster.epoch, welcome.secret):
+    if not epochs.commit_matches(body, welcome.secret):
         raise AuthenticationFailed("the secret is not the one the last entry committed to")
     return _start(me, entries, rosters, welcome.secret, now=now, entropy=entropy)
 
