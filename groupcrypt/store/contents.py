@@ -101,7 +101,11 @@ def examine(database: Database, place: Path, brought: Opener, start: bytes) -> C
     check_kind(place, application & 0xFFFFFFFF, version & 0xFFFFFFFF)
     mode = database.query("PRAGMA journal_mode")
     sound = database.query("PRAGMA quick_check(1)")
-    if schema != [(table,) for table in SCHEMA] or mode != [("wal",)] or sound != [("ok",)]:
+    if (
+        schema != [(table.encode(),) for table in SCHEMA]
+        or mode != [(b"wal",)]
+        or sound != [(b"ok",)]
+    ):
         raise StoreCorrupt(f"{place} is damaged")
     values = dict(database.query("SELECT id, value FROM store"))
     header, sealed_head = values.get(HEADER), values.get(HEAD)

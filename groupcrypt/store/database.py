@@ -30,6 +30,7 @@ from groupcrypt.store.files import refusal_of
 APPLICATION_ID: Final = 0x67637374  # "gcst"
 SCHEMA_VERSION: Final = 1
 PAGE_BYTES: Final = 4096
+WITH_LOG: Final = b"\2\2"  # how SQLite marks a file that may only be read together with its log
 BUSY_SECONDS: Final = 0.5  # someone else's lock does not go away by waiting
 PRAGMAS: Final = (
     "locking_mode=EXCLUSIVE",  # first, so that no -shm file is made
@@ -43,6 +44,7 @@ PRAGMAS: Final = (
     "mmap_size=0",
     "wal_autocheckpoint=1000",  # pages: bounds the log while nothing is deleted
 )
+_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)  # a message may quote damaged names
 _FULL: Final = frozenset(
     (
         *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY),
@@ -87,6 +89,8 @@ def check_file(place: Path) -> bytes:
     (version,) = struct.unpack_from(">I", start, 60)
     (application,) = struct.unpack_from(">I", start, 68)
     check_kind(place, application, version)
+    if start[16:18] != PAGE_BYTES.to_bytes(2, "big") or start[18:20] != WITH_LOG:
+        raise StoreCorrupt(f"{place} is damaged")
     if journal_of(place).exists():
         raise StoreCorrupt(f"{journal_of(place)} does not belong to a store")
     if size % PAGE_BYTES and not log_of(place).exists():  # with a log, it may be half written
@@ -106,7 +110,9 @@ def check_kind(place: Path, application: int, version: int) -> None:
         raise StoreCorrupt(f"{place} has no store version")
 
 
-def _refusal(error: sqlite3.Error, place: Path) -> StoreError:
+def _refusal(error: sqlite3.Error | UnicodeDecodeError, place: Path) -> StoreError:
+    if isinstance(error, UnicodeDecodeError):
+        return StoreCorrupt(f"{place} is damaged")
     extended = _extended(error)
     code = extended & 0xFF
     if code in _DAMAGED or extended == sqlite3.SQLITE_IOERR_SHORT_READ:
@@ -143,6 +149,7 @@ class Database:
             )
         except sqlite3.Error as error:
             raise _refusal(error, place) from error
+        self._connection.text_factory = bytes  # a damaged text is damage, not an exception
         try:
             for pragma in PRAGMAS:
                 self.query(f"PRAGMA {pragma}")
@@ -154,21 +161,21 @@ class Database:
         """Every row a statement gives."""
         try:
             return self._connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise _refusal(error, self._place) from error
 
     def each(self, statement: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a statement one by one; to be read to the end."""
         try:
             yield from self._connection.execute(statement)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise _refusal(error, self._place) from error
 
     def many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         """Run one statement for each row of values."""
         try:
             self._connection.executemany(statement, rows)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise _refusal(error, self._place) from error
 
     # Not a context manager: a signal may arrive between the steps of one.
