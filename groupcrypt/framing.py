@@ -189,6 +189,18 @@ class FrameStream:
             self._ended = True
             self._made_room()
 
+    async def linger(self) -> None:
+        """Drop what the other side still sends until it closes, for a second at most.
+
+        To close with bytes unread resets a TCP connection, and the last words would be lost with it.
+        """
+        with trio.move_on_after(CLOSE_SECONDS):
+            try:
+                while await self._stream.receive_some(READ_BYTES):
+                    pass
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+
     async def aclose(self) -> None:
         """Close the stream: politely for a second, then at once. `write_forever` must be over."""
         with trio.move_on_after(CLOSE_SECONDS) as scope:

@@ -147,6 +147,7 @@ class Connection:
             await self._read()
             nursery.cancel_scope.cancel()
         self._end(ServerUnreachable("the connection broke"))
+        await self._wire.aclose()
 
     def close(self) -> None:
         """Release what waits here; the connection is over."""
@@ -157,12 +158,15 @@ class Connection:
         try:
             while payloads := await self._wire.receive():
                 for payload in payloads:
-                    await self._take(*read_reply(payload))
+                    tag, reply = read_reply(payload)
+                    await self._take(tag, reply)
+                    if isinstance(reply, Goaway):  # nothing follows: let the server go
+                        return
         except RemoteError as error:
             self._end(TransportError(f"the server broke the protocol ({error.code})"))
         except _Unasked:
             self._end(TransportError("the server answered what was not asked"))
-        else:
+        finally:
             self._end(ServerUnreachable("the server closed the connection"))
 
     def _end(self, reason: TransportError) -> None:
@@ -281,11 +285,11 @@ async def _greeted(connection: Connection, deadline: float) -> None:
 async def _open(address: str, pin: bytes | None) -> trio.abc.Stream:
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) >= 2**16:
         raise ServerUnreachable("a server's address has the form host:port")
     try:
         stream = await trio.open_tcp_stream(host, int(port))
-    except (OSError, ValueError, OverflowError):
+    except (OSError, ValueError):  # no such host; a name that cannot be one
         raise ServerUnreachable(f"nobody answers at {address}") from None
     try:
         return await open_tls(stream, host, pin)

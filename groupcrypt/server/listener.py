@@ -109,7 +109,7 @@ async def serve_stream(server: Server, stream: trio.abc.Stream) -> None:
         await session.run()
     except Exception as error:  # noqa: BLE001  # one client's trouble is not another's
         server.faults += 1
-        _log.error("a connection failed: %s", type(error).__name__)  # no request in logs
+        _log.error("a connection failed: %s", _kind(error))  # no request in logs
     finally:
         server.leave(session)
 
@@ -150,11 +150,12 @@ async def serve(
 
 
 async def _listen(host: str, port: int) -> list[trio.SocketListener]:
+    if not 0 <= port < 2**16:  # getaddrinfo would take it modulo 2^16
+        raise TransportError(f"cannot listen on {host}:{port}: no such port")
     try:
         return await trio.open_tcp_listeners(port, host=host or None)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or "no such port"
-        raise TransportError(f"cannot listen on {host}:{port}: {reason}") from None
+    except OSError as error:
+        raise TransportError(f"cannot listen on {host}:{port}: {error.strerror}") from None
 
 
 async def _accept(
@@ -194,3 +195,10 @@ async def _client(server: Server, credentials: Credentials, stream: trio.SocketS
         await serve_stream(server, secured)
     else:
         await trio.aclose_forcefully(secured)
+
+
+def _kind(error: BaseException) -> str:
+    """The type of what went wrong, without its text."""
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    return type(error).__name__

@@ -125,6 +125,8 @@ class Session:
                     await self._read()
                 await self._settled()
                 self._wire.finish(self._last)
+            if self._last and not self.too_slow:
+                await self._wire.linger()
         finally:
             for subscription in self._subscriptions.values():
                 subscription.gone = True
