@@ -25,6 +25,7 @@ from groupcrypt.store.database import (
     log_of,
 )
 from groupcrypt.store.files import sync_directory
+from groupcrypt.store.rows import Slots
 from groupcrypt.store.vault import (
     KEY_BYTES,
     MAX_TOTAL,
@@ -49,16 +50,12 @@ SCHEMA: Final = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Contents:
-    """What an examined file holds.
-
-    `free`: the slots no row uses, lowest last. `slots`: how many there are, numbered from 0.
-    """
+    """What an examined file holds."""
 
     vault: Vault
     head: Head
     rows: dict[bytes, bytes]
-    free: list[int]
-    slots: int
+    slots: Slots
 
 
 def build(place: Path, brought: Opener, cost: Stretch) -> None:
@@ -143,4 +140,5 @@ def _examine_rows(database: Database, place: Path, vault: Vault, head: Head) -> 
         # Each row is genuine but they are not of one moment: a database and a log that do not
         # belong together, or pages of an older copy.
         raise StoreCorrupt(f"{place} is a mixture of different states")
-    return Contents(vault, head, rows, sorted(salts.keys() - used, reverse=True), len(salts))
+    slots = Slots(free=sorted(salts.keys() - used, reverse=True), made=len(salts))
+    return Contents(vault, head, rows, slots)

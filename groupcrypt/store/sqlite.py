@@ -14,7 +14,7 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -25,23 +25,10 @@ from groupcrypt.store.contract import PurgeResult
 from groupcrypt.store.database import Database, check_file, journal_of, log_of
 from groupcrypt.store.files import refusal_of
 from groupcrypt.store.lock import FileLock
-from groupcrypt.store.vault import MAX_TOTAL, NO_SALT, SALT_BYTES, STRETCH, Head, Stretch, opener
+from groupcrypt.store.rows import Batch, write_rows
+from groupcrypt.store.vault import SALT_BYTES, STRETCH, Head, Stretch, opener
 
 Place = str | os.PathLike[str]
-
-
-@dataclass(slots=True, repr=False)
-class _Batch:
-    """What a transaction will have changed, kept apart until it is durable.
-
-    `taken`: how many slots it took, first from the end of the free list, then new ones.
-    """
-
-    count: int
-    total: int
-    taken: int = 0
-    freed: list[int] = field(default_factory=list[int])
-    replaced: bool = False
 
 
 class SqliteStore:
@@ -53,8 +40,7 @@ class SqliteStore:
         self._database: Final = database
         self._vault: Final = contents.vault
         self._head = contents.head
-        self._free = contents.free
-        self._slots = contents.slots
+        self._slots: Final = contents.slots
         self._unread: dict[bytes, bytes] | None = contents.rows  # for the first call of `rows`
         self._pid: Final = os.getpid()
         self._mutex: Final = threading.Lock()
@@ -241,12 +227,12 @@ class SqliteStore:
     def _transact(self, head: Head, changes: Mapping[bytes, bytes | None]) -> None:
         try:
             self._database.begin()
-            batch = self._write(changes)
+            batch = write_rows(self._database, self._vault, self._slots, head, changes)
             head = replace(
                 head,
                 generation=head.generation + 1,
                 count=batch.count,
-                total=(batch.total % MAX_TOTAL).to_bytes(32, "big"),
+                total=batch.total.to_bytes(32, "big"),
             )
             sealed = self._vault.seal_head(head, os.urandom(SALT_BYTES))
             self._database.query("UPDATE store SET value = ? WHERE id = ?", sealed, HEAD)
@@ -257,58 +243,8 @@ class SqliteStore:
                 self._refusal = "the outcome of a commit is unknown; open it again"
             raise
 
-    def _write(self, changes: Mapping[bytes, bytes | None]) -> _Batch:
-        vault = self._vault
-        batch = _Batch(self._head.count, int.from_bytes(self._head.total, "big"))
-        salts: list[tuple[object, ...]] = []
-        rows: list[tuple[object, ...]] = []
-        gone: list[tuple[object, ...]] = []
-        for key, value in changes.items():
-            name = vault.name(key)
-            slot = self._release(batch, name)
-            if value is None:
-                if slot is not None:
-                    batch.freed.append(slot)
-                    batch.count -= 1
-                    salts.append((slot, NO_SALT))
-                    gone.append((name,))
-                continue
-            if slot is None:
-                slot = self._take(batch)
-                batch.count += 1
-            salt = os.urandom(SALT_BYTES)
-            salts.append((slot, salt))
-            rows.append((name, slot, vault.seal_row(name, salt, key, value)))
-            batch.total += vault.weight(name, salt)
-        # An upsert, not REPLACE: a salt of the same size is overwritten where it lies.
-        self._database.many(
-            "INSERT INTO salts VALUES (?, ?) ON CONFLICT DO UPDATE SET salt = excluded.salt", salts
-        )
-        self._database.many("DELETE FROM rows WHERE name = ?", gone)
-        self._database.many("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", rows)
-        return batch
-
-    def _release(self, batch: _Batch, name: bytes) -> int | None:
-        """The slot of a row that is about to end, taken off the total; None if there is none."""
-        found = self._database.query(
-            "SELECT slot, salt FROM rows JOIN salts USING (slot) WHERE name = ?", name
-        )
-        if not found:
-            return None
-        slot, salt = found[0]
-        batch.replaced = True
-        batch.total -= self._vault.weight(name, salt)
-        return int(slot)
-
-    def _take(self, batch: _Batch) -> int:
-        batch.taken += 1
-        unused = len(self._free) - batch.taken
-        return self._free[unused] if unused >= 0 else self._slots - unused - 1
-
-    def _adopt(self, head: Head, batch: _Batch) -> None:
-        self._slots += max(0, batch.taken - len(self._free))
-        del self._free[max(0, len(self._free) - batch.taken) :]
-        self._free += batch.freed
+    def _adopt(self, head: Head, batch: Batch) -> None:
+        self._slots.adopt(batch)
         self._dirty |= batch.replaced
         self._head = head
 

@@ -67,7 +67,7 @@ def test_slots_are_used_again(place: Path) -> None:
         store.commit({b"%d" % number: None for number in range(30)})
         store.close()
         store = opened(place)
-    assert store._slots == 30
+    assert store._slots.made == 30
     store.close()
 
 
