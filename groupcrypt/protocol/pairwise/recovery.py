@@ -15,7 +15,7 @@ from groupcrypt.errors import (
     UnknownResumption,
 )
 from groupcrypt.protocol import limits
-from groupcrypt.protocol.pairwise.session import AwaitingReply, Session, Wedged
+from groupcrypt.protocol.pairwise.session import AwaitingReply, Established, Session, Wedged
 
 
 def judge(session: Session, error: RemoteError, now: float) -> Session:
@@ -58,8 +58,19 @@ def may_reset(session: Session, now: float) -> bool:
 
 
 def accept(session: Session) -> Session:
-    """Proven: the account signed the device anew, or the user accepted it (spec 07.7)."""
-    if session.proven:
+    """Proven: the account signed the device anew, or the user accepted it (spec 07.7).
+
+    A newer channel that only receives because it proved nothing becomes the current one.
+    """
+    current, link = session.channel, session.link
+    waiting = [one for one in link.retired if not one.channel.proven]
+    newer = [one for one in waiting if one.channel.created > current.created]
+    if session.proven and not newer:
         return session
-    link = replace(session.link, named=None, shown=None, sent=())  # of the time before
-    return replace(session, link=link, channel=replace(session.channel, proven=True))
+    link = replace(link, named=None, shown=None, sent=())  # of the time before
+    if not session.proven:
+        return replace(session, link=link, channel=replace(current, proven=True))
+    chosen = newer[0]
+    others = tuple(one for one in link.retired if one is not chosen)
+    retired = (replace(chosen, channel=current), *others)
+    return Established(replace(link, retired=retired), replace(chosen.channel, proven=True))

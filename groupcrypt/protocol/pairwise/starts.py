@@ -51,7 +51,7 @@ class Received:
     lists: tuple[ListName, ListName] | None
 
 
-def start(
+def start(  # noqa: PLR0913  # what a start names, and what it may answer
     me: LocalIdentity,
     bundle: Bundle,
     one_time: bytes | None,
@@ -65,10 +65,10 @@ def start(
 ) -> AwaitingReply:
     """Start a channel to the owner of `bundle`; `resumption` is the session held so far (07.4).
 
-    `refused` names the channel of a start of the peer's that named a prekey we no longer hold: ours
-    then stays where the two cross. `one_time` is an item of its pool as published; the lists are (version, hash). The result
-    replaces the session held. Raises what `read_one_time` does, and `NotAllowed` for an own bundle
-    or one that is not of the session's device.
+    `one_time` is an item of its pool as published; the lists are (version, hash). `refused` names
+    the channel of a start of the peer's that could not be opened for want of a prekey or secret:
+    ours then stays where the two cross. The result replaces the session held. Raises what
+    `read_one_time` does, and `NotAllowed` for an own bundle or another device's than the session's.
     """
     peer = bundle.certificate
     if resumption is not None and resumption.peer != peer:
