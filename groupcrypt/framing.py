@@ -192,7 +192,7 @@ class FrameStream:
     async def linger(self) -> None:
         """Drop what the other side still sends until it closes, for a second at most.
 
-        To close with bytes unread resets a TCP connection, and the last words would be lost with it.
+        To close with bytes unread resets a TCP connection, and the last words are lost with it.
         """
         with trio.move_on_after(CLOSE_SECONDS):
             try:

@@ -199,6 +199,8 @@ async def _client(server: Server, credentials: Credentials, stream: trio.SocketS
 
 def _kind(error: BaseException) -> str:
     """The type of what went wrong, without its text."""
-    while isinstance(error, BaseExceptionGroup) and error.exceptions:
-        error = error.exceptions[0]
-    return type(error).__name__
+    match error:
+        case BaseExceptionGroup(exceptions=(first, *_)):
+            return _kind(first)
+        case _:
+            return type(error).__name__
