@@ -153,9 +153,12 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
     if not 0 <= port < 2**16:  # getaddrinfo would take it modulo 2^16
         raise TransportError(f"cannot listen on {host}:{port}: no such port")
     try:
-        return await trio.open_tcp_listeners(port, host=host or None)
+        listeners = await trio.open_tcp_listeners(port, host=host or None)
     except OSError as error:
         raise TransportError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    for extra in listeners[1:] if port == 0 else ():  # each would have a port of its own
+        await trio.aclose_forcefully(extra)
+    return listeners[:1] if port == 0 else listeners
 
 
 async def _accept(

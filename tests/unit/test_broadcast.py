@@ -268,6 +268,11 @@ def test_the_model_answers_a_client_from_hello_on() -> None:
     page = model.answer(GROUP.read(), now=5)
     assert isinstance(page, Page)
     assert page.entries == (Entry(GROUP.id, 1, 0, mid(1), 5, b"body"),)
+    put = sign_slot(KEY, 1, b"value")
+    assert model.answer(SlotGet(put.name), now=5) == Refused(Code.GONE, 0)
+    assert model.answer(put, now=5) == SlotStored(1)
+    assert model.answer(SlotGet(put.name), now=5) == value_of(put)
+    assert model.answer(PoolCount(PUT, token_hash(TAKE)), now=5) == PoolCounted(0, 0)
 
 
 @pytest.mark.spec("13.4-1")
