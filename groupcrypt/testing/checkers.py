@@ -7,10 +7,11 @@ Rules of this file:
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from groupcrypt.protocol import broadcast, membership
 from groupcrypt.protocol.broadcast import Append, TopicKind
-from groupcrypt.protocol.events import Departed, MessageReceived, MessageSettled
+from groupcrypt.protocol.events import Departed, Gap, MessageReceived, MessageSettled, Missing
 from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import GroupId, MessageId
 from groupcrypt.protocol.membership import Roster
@@ -81,12 +82,20 @@ def delivery(world: Simulation, group: GroupId) -> list[str]:
         counts = Counter(event.message for event in events)
         complaints += [f"{name} got a message {n} times" for n in counts.values() if n > 1]
         epochs = {event.message: event.epoch for event in events}
+        told = _told_missing(device, group)
         for message, (sender, epoch) in settled(world, group).items():
             if sender != name and device.account in members[epoch].members:
                 got = epochs.get(message)
-                if got != epoch:
+                if got != epoch and (got is not None or not told(epoch)):
                     complaints.append(f"{name}: a message of {sender} in epoch {epoch} in {got}")
     return complaints
+
+
+def _told_missing(device: Device, group: GroupId) -> Callable[[int], bool]:
+    """Whether a device was told of a hole: a `Gap` over the epoch, or `Missing` frames."""
+    gaps = [event for event in device.events if isinstance(event, Gap) and event.group == group]
+    lost = any(isinstance(event, Missing) and event.group == group for event in device.events)
+    return lambda epoch: lost or any(gap.first <= epoch <= gap.last for gap in gaps)
 
 
 def exclusion(world: Simulation, group: GroupId) -> list[str]:
