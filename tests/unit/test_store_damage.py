@@ -174,13 +174,15 @@ def test_rows_out_of_order_are_damage(full: Path) -> None:
 
 
 @pytest.mark.spec("16.3-6")
-def test_a_page_in_use_and_free_at_once_is_damage(full: Path) -> None:
+def test_a_page_in_use_and_free_at_once_is_damage(place: Path) -> None:
     """All rows are there, but the next commit would write over them."""
-    whole = bytearray(full.read_bytes())
-    assert whole[32:40] == bytes(8)  # no free pages yet
+    with made(place) as store:
+        store.commit({b"%d" % number: bytes(100) for number in range(30)})
+    whole = bytearray(place.read_bytes())
+    assert whole[32:40] == bytes(8)  # nothing was deleted, so no page is free
     whole[32:40] = (3).to_bytes(4, "big") + (1).to_bytes(4, "big")
-    full.write_bytes(whole)
-    refused(full, StoreCorrupt)
+    place.write_bytes(whole)
+    refused(place, StoreCorrupt)
 
 
 def test_a_header_that_asks_too_much_is_damage(place: Path) -> None:
