@@ -238,7 +238,7 @@ class StoreError(GroupcryptError):
     """The durable state could not be read or written; nothing was adopted and nothing sent."""
 
     code = "store"
-    spec = "12.5"
+    spec = "16.3"
 
 
 class StoreLocked(StoreError):
