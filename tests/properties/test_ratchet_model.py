@@ -4,7 +4,7 @@ The model knows which messages exist and which were opened. The limits of skippe
 reach here; `tests/unit/test_ratchet.py` has them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import settings
@@ -28,8 +28,8 @@ class Letter:
     """A message as the model sees it."""
 
     recipient: int
-    header: bytes
-    ciphertext: bytes
+    header: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
     text: bytes
     opened: bool = False
 
@@ -154,4 +154,4 @@ class RatchetModel(RuleBasedStateMachine):
 
 
 TestRatchetModel = RatchetModel.TestCase
-TestRatchetModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRatchetModel.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)

@@ -54,7 +54,7 @@ def initiate(a: End, b: End, one_time: bytes | None = None, **changes: Any) -> h
     given: dict[str, Any] = {
         "lists": LISTS,
         "created": int(START),
-        "replaces": None,
+        "replaces": b"",
         "resumption": None,
         "entropy": a.entropy,
     }

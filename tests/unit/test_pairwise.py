@@ -429,7 +429,7 @@ def test_a_wrong_clock_costs_a_day() -> None:
     a.start(b)
     b.receive(a.seal(b"x"))
     assert b.held().channel.id != a.held().channel.id
-    a.now = b.now = right + limits.START_CLOCK_SECONDS + 1
+    a.now = b.now = right + limits.START_CLOCK_SECONDS + HOUR + 1
     a.start(b)
     b.receive(a.seal(b"y"))
     assert b.held().channel.id == a.held().channel.id

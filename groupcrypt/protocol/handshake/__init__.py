@@ -4,6 +4,7 @@ One file per noun: `prekeys`, `agreement`. Callers import from here.
 """
 
 from groupcrypt.protocol.handshake.agreement import MAX_HELLO_BYTES as MAX_HELLO_BYTES
+from groupcrypt.protocol.handshake.agreement import MAX_REPLACED as MAX_REPLACED
 from groupcrypt.protocol.handshake.agreement import Agreed as Agreed
 from groupcrypt.protocol.handshake.agreement import Answer as Answer
 from groupcrypt.protocol.handshake.agreement import Hello as Hello

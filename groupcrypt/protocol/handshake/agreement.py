@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from groupcrypt.errors import BadKey, Duplicate, Expired, NotAllowed, UnknownPrekey
+from groupcrypt.errors import BadKey, Duplicate, Expired, MalformedFrame, NotAllowed, UnknownPrekey
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.handshake.prekeys import (
     Bundle,
@@ -35,10 +35,17 @@ from groupcrypt.protocol.primitives import (
 from groupcrypt.protocol.wire import U32, U64, Blob, Bytes8, Bytes32, decode, encode, shape
 
 MAX_HELLO_BYTES: Final = 2_048
+MAX_REPLACED: Final = 12  # channels that a start names: current, retired, ended
 
 # The responder's prekeys of one start: signed dh, signed kem, one-time dh, one-time kem; the last
 # two are empty where none was used.
 _PublicKeys = tuple[bytes, bytes, bytes, bytes]
+
+
+def _check_ids(ids: bytes) -> bytes:
+    if len(ids) % 8:
+        raise MalformedFrame("ids of channels have 8 bytes each")
+    return ids
 
 
 @shape
@@ -53,8 +60,8 @@ class ListName:
 class Hello:
     """A start, as it rides on every message until the first reply (spec 05.3).
 
-    `created` is the initiator's clock; `replaces` the channel it had before; `resumed` the name
-    of the resumption secret that is mixed in.
+    `created` is the initiator's clock; `replaces` the ids of the channels it knew before, one
+    after the other; `resumed` the name of the resumption secret that is mixed in.
     """
 
     certificate: DeviceCertificate
@@ -65,7 +72,7 @@ class Hello:
     own_list: ListName
     peer_list: ListName
     created: U64
-    replaces: Bytes8 | None
+    replaces: Annotated[bytes, Blob(0, 8 * MAX_REPLACED, check=_check_ids)]
     resumed: Bytes8 | None
 
 
@@ -106,7 +113,7 @@ def initiate(
     *,
     lists: tuple[ListName, ListName],
     created: int,
-    replaces: bytes | None,
+    replaces: bytes,
     resumption: bytes | None,
     entropy: Entropy,
 ) -> Start:

@@ -30,7 +30,7 @@ from groupcrypt.protocol.pairwise.session import (
     Wedged,
     after_opening,
     after_sealing,
-    has_ended,
+    ids,
     prune,
 )
 from groupcrypt.protocol.pairwise.starts import (
@@ -105,7 +105,7 @@ def receive(
                 return _on_retired(me, prekeys, session, inner, place=place, now=now)
     if inner.hello is not None:
         return accept_start(me, prekeys, session, inner, link=link, hello=inner.hello, now=now)
-    if isinstance(session, AwaitingReply) or has_ended(link, inner.channel):
+    if isinstance(session, AwaitingReply) or inner.channel in ids(link.ended):
         # While our start is under way the peer may still use a channel we lost: that is the cure.
         raise Expired("a channel that has ended")
     raise SessionBroken("a channel that is not known here")
@@ -119,11 +119,13 @@ def _on_current(
     except AuthenticationFailed as error:
         raise SessionBroken("the current channel cannot open this") from error
     link = after_opening(session.link, session.channel, channel)
+    if session.channel.ratchet.receiving is None:
+        # Only a holder of the agreed root can have answered: our start arrived.
+        heard = heard_until(link, channel.created, now)
+        link = replace(link, heard=heard, answered=int(now))
     opened: Session
     if isinstance(session, AwaitingReply):
-        # Only a holder of the agreed root can have answered: the start arrived.
-        heard = heard_until(link, channel.created, now)
-        opened = Established(replace(link, heard=heard), channel)
+        opened = Established(link, channel)
     else:
         opened = replace(session, link=link, channel=channel)
     return Received(opened, prekeys, payload, started=False, proven=channel.proven, lists=None)

@@ -52,7 +52,8 @@ class Link:
 
     `pair` is the key under DH(Xa, Xb). Of the resumption secrets, `named` is the one we name when
     we start again, `shown` the last the peer has shown to hold, `sent` those it may hold. `heard`
-    is the clock up to which starts of the peer are stale, `started` the time of our last start.
+    is the clock up to which starts of the peer are stale, `started` the time of our last start,
+    `answered` that of the last answer to one.
     """
 
     peer: DeviceCertificate
@@ -64,6 +65,7 @@ class Link:
     ended: Annotated[bytes, Blob(0, 8 * _ENDED_IDS)]
     heard: U64
     started: U64
+    answered: U64
 
 
 @shape
@@ -183,10 +185,16 @@ def _ended(link: Link, gone: Sequence[Retired]) -> bytes:
     return (b"".join(one.channel.id for one in gone) + link.ended)[: 8 * _ENDED_IDS]
 
 
-def has_ended(link: Link, channel: bytes) -> bool:
-    """Whether this id is one of the last that ended here."""
-    ended = link.ended
-    return any(ended[at : at + 8] == channel for at in range(0, len(ended), 8))
+def ids(joined: bytes) -> list[bytes]:
+    """The channel ids that stand one after the other in these bytes."""
+    return [joined[at : at + 8] for at in range(0, len(joined), 8)]
+
+
+def known_ids(session: Session) -> bytes:
+    """Every channel this side knows of: the current, the retired, those that ended (spec 07.4)."""
+    link = session.link
+    retired = b"".join(one.channel.id for one in link.retired)
+    return session.channel.id + retired + link.ended
 
 
 # --- resumption secrets (spec 05.6) -----------------------------------------------------------

@@ -28,6 +28,8 @@ from groupcrypt.protocol.pairwise.session import (
     Link,
     Session,
     after_resuming,
+    ids,
+    known_ids,
     prune,
     retire,
     secret_named,
@@ -83,7 +85,7 @@ def start(  # noqa: PLR0913  # what a start names, and what it may answer
         key,
         lists=(ListName(*my_list), ListName(*peer_list)),
         created=created,
-        replaces=refused or (None if held is None else held.channel.id),
+        replaces=(refused or b"") + (b"" if held is None else known_ids(held))[: 8 * 11],
         resumption=link.named,
         entropy=entropy,
     )
@@ -112,6 +114,7 @@ def new_link(me: LocalIdentity, peer: DeviceCertificate) -> Link:
         ended=b"",
         heard=0,
         started=0,
+        answered=0,
     )
 
 
@@ -133,7 +136,7 @@ def accept_start(
             raise UnknownResumption("a start resumes what is not held here")
         answer = handshake.respond(me, prekeys, inner.raw_hello, hello, secret)
     except UnknownPrekey as error:
-        if stale:  # nobody waits for an answer to it
+        if stale or _unaware(session, hello):  # nobody waits for an answer to it
             raise Expired("a start that was overtaken") from error
         raise
     agreed = answer.agreed
@@ -167,9 +170,11 @@ def _adopt(
 ) -> Session:
     """The session after a start of the peer's: on its channel, or on ours beside it (07.4)."""
     if session is not None:
-        crossed = isinstance(session, AwaitingReply)
-        late = _crossed_late(session, channel, hello)
-        if stale or late or (crossed and _ours_wins(session.channel, channel, hello)):
+        if session.channel.ratchet.receiving is None:  # our start, not answered; wedged or not
+            stays = _ours_wins(session.channel, channel, hello)
+        else:
+            stays = _crossed_late(session, channel, hello)
+        if stale or stays:
             return replace(session, link=retire(link, channel, now))
         link = retire(link, session.channel, now)
     if channel.proven:
@@ -177,19 +182,30 @@ def _adopt(
     return Established(link, channel)
 
 
-def _crossed_late(session: Session, channel: Channel, hello: Hello) -> bool:
-    """A start made before its sender had heard of ours, arriving after its answer to ours.
+def _unaware(session: Session | None, hello: Hello) -> bool:
+    """Whether a start was made before its sender knew our current, answered channel (spec 07.4).
 
-    The two mailboxes keep no order between them. It knows of no channel and proves nothing, so it
-    may be read, but does not push out a proven channel on which the peer has answered (spec 07.4).
+    The two mailboxes keep no order between them, so it may arrive after the answer to ours. A
+    device that came back with less than it knew does not name our channel either; an hour after
+    the last sign of life the start is taken for that.
     """
-    answered = isinstance(session, Established) and session.proven
-    return answered and not channel.proven and hello.replaces is None
+    if session is None or session.channel.ratchet.receiving is None or not session.proven:
+        return False
+    known = max(session.link.heard, session.link.answered)
+    named = session.channel.id in ids(hello.replaces)
+    return not named and hello.created <= known + limits.SESSION_RESET_SECONDS
+
+
+def _crossed_late(session: Session, channel: Channel, hello: Hello) -> bool:
+    """Whether a start may be read, but is not to push out the channel we have (spec 07.4)."""
+    if channel.proven or not session.proven:
+        return False
+    return not hello.replaces or _unaware(session, hello)
 
 
 def _ours_wins(ours: Channel, theirs: Channel, hello: Hello) -> bool:
     """Which of two crossing starts stays; both sides find the same (spec 07.4)."""
-    if hello.replaces == ours.id:
+    if ours.id in ids(hello.replaces):
         return False
     if ours.resumed != theirs.resumed:
         return theirs.resumed

@@ -50,7 +50,7 @@ def start(
         handshake.read_one_time(b.pool[0], b.me.certificate) if one_time else None,
         lists=LISTS,
         created=int(START),
-        replaces=None if resumption is None else bytes(8),
+        replaces=b"" if resumption is None else bytes(8),
         resumption=resumption,
         entropy=a.entropy,
     )
@@ -152,6 +152,12 @@ def bad_starts() -> list[Vector]:
     equal_kem = {"last_resort_seed": one_time.kem.to_bytes()}
     cases: list[tuple[str, str, dict[str, Any], type[GroupcryptError]]] = [
         ("05.3", "a start cut short", {"hello": raw[:-1]}, MalformedFrame),
+        (
+            "05.3",
+            "ids of replaced channels cut short",
+            _with(hello, replaces=bytes(9)),
+            MalformedFrame,
+        ),
         ("05.3", "a base key of small order", _with(hello, base=bytes(32)), BadKey),
         ("05.3", "a base key with the high bit set", _with(hello, base=_twin(hello.base)), BadKey),
         (
