@@ -1,8 +1,46 @@
-"""Encrypted group messaging over a server that knows nothing, on Trio.
+"""groupcrypt: group messaging with end-to-end encryption, always on.
 
-Rules of this file:
-- The public names and nothing else; README.md lists them, and a house test compares the two.
+The names here are the public ones; `groupcrypt.protocol` is readable and documented, not stable.
 """
 
+from groupcrypt.errors import (
+    GroupcryptError,
+    LocalError,
+    RemoteError,
+    StoreError,
+    TransportError,
+)
+from groupcrypt.node import Contact, Group, Message, Node, open_node, run_node
+from groupcrypt.protocol.content import CustomContent, ReceiptContent, TextContent
+from groupcrypt.protocol.events import Departed, Event, MembershipChanged, MessageSettled
+from groupcrypt.protocol.identity import Card
+from groupcrypt.server import serve
+from groupcrypt.store import MemoryStore, SqliteStore, Store
+
 __version__ = "0.1.0"
-__all__: tuple[str, ...] = ()
+
+__all__ = [
+    "Card",
+    "Contact",
+    "CustomContent",
+    "Departed",
+    "Event",
+    "Group",
+    "GroupcryptError",
+    "LocalError",
+    "MembershipChanged",
+    "MemoryStore",
+    "Message",
+    "MessageSettled",
+    "Node",
+    "ReceiptContent",
+    "RemoteError",
+    "SqliteStore",
+    "Store",
+    "StoreError",
+    "TextContent",
+    "TransportError",
+    "open_node",
+    "run_node",
+    "serve",
+]
