@@ -19,7 +19,7 @@ from groupcrypt.errors import (
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import sender_key, wire
 from groupcrypt.protocol.broadcast import Append, token_hash, write_request
-from groupcrypt.protocol.content import read_content
+from groupcrypt.protocol.content import LeaveContent, read_content
 from groupcrypt.protocol.device import people, post
 from groupcrypt.protocol.device.state import Address, InboxRow, Stray, Work
 from groupcrypt.protocol.events import (
@@ -203,6 +203,8 @@ def _direct(
     work: Work, device: DeviceId, account: AccountId, proven: bool, letter: Direct  # noqa: FBT001  # a fact of the session
 ) -> None:
     said = read_content(letter.content)
+    if isinstance(said.content, LeaveContent):
+        raise NotAllowed("a leave proposal outside of its group")
     message = MessageId(letter.message)
     peer = work.state.peers[device]
     known = peer.core.directs

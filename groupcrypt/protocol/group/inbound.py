@@ -191,7 +191,7 @@ def _resend(turn: Turn, sender: DeviceId, again: Resend) -> None:
 
 
 def _secret_request(turn: Turn, sender: DeviceId, asked: SecretRequest) -> None:
-    """Take a member forward: the secret of its head, or the log since and the live secret."""
+    """Take a member forward: the secret of its head, the log since and the live secret."""
     group = turn.group
     if asked.epoch >= len(group.hashes):
         return
@@ -204,7 +204,7 @@ def _secret_request(turn: Turn, sender: DeviceId, asked: SecretRequest) -> None:
         if keys is not None and keys.secret != ZERO32:
             body = write_secret(group.id, epoch.number, LogHash(epoch.core.log_hash), keys.secret)
             turn.letters.append(Letter(sender, LetterKind.EPOCH_SECRET, body))
-            return
+    # It may have that secret and lack the topic: only the log since takes it forward then.
     turn.letters += jump.answer(group, sender, asked.epoch)
 
 

@@ -89,6 +89,10 @@ def answer(group: GroupState, device: DeviceId, after: int) -> list[Letter]:
     if base.number <= after:
         return []
     entries = group.log[after + 1 : base.number + 1]
+    if device not in base.roster.devices:
+        entries = entries[: _stay(group, device, after)]
+        if not entries:
+            return []
     letters = [
         Letter(device, LetterKind.LOG_PART, body)
         for body in log_parts(group.id, after + 1, entries)
@@ -98,6 +102,16 @@ def answer(group: GroupState, device: DeviceId, after: int) -> list[Letter]:
         body = write_secret(group.id, base.number, LogHash(base.core.log_hash), keys.secret)
         letters.append(Letter(device, LetterKind.EPOCH_SECRET, body))
     return letters
+
+
+def _stay(group: GroupState, device: DeviceId, after: int) -> int:
+    """How many entries since `after` a departed device is told: up to the one that let it go."""
+    roster: Roster | None = None
+    for number, raw in enumerate(group.log[: group.base.number + 1]):
+        roster = membership.apply(roster, raw)
+        if number >= after and device not in roster.devices:
+            return number - after
+    return 0
 
 
 def receive_part(turn: Turn, sender: DeviceId, part: LogPart) -> None:
