@@ -210,6 +210,7 @@ def _tick(work: Work) -> None:
         people.renew_prekeys(work)
     if work.ms - core.pool_asked >= POOL_MS:
         people.ask_pool(work)
+        post.prune(work)
     for group, held in list(work.state.groups.items()):
         due = groups.next_tick(held, work.ms)
         if due is not None and due <= work.ms:

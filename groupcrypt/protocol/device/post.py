@@ -17,6 +17,7 @@ from groupcrypt.errors import (
     RemoteError,
     UnknownDevice,
     UnknownPrekey,
+    UnknownResumption,
 )
 from groupcrypt.protocol import handshake, identity, limits, pairwise, wire
 from groupcrypt.protocol.broadcast import (
@@ -51,6 +52,7 @@ MAX_HEADS = 64
 MAX_UNACKED = 64  # payloads kept for a device that does not answer
 UNACKED_MS = 48 * 3_600_000  # as long as an epoch's secret may be kept (spec 10.6)
 REPEAT_MS = 60_000
+UNANSWERED_MS = 24 * 3_600_000  # a start without any answer is made anew
 BEYOND = 63
 MAX_REFUSALS = 3  # starts an hour that answer unusable ones of a device
 SECRETS = frozenset(
@@ -235,7 +237,7 @@ def wanted(state: DeviceState, now: float) -> dict[DeviceId, DeviceEntry]:
     """Devices whose bundle would let waiting letters go, and where it lies (spec 12.3)."""
     found: dict[DeviceId, DeviceEntry] = {}
     for device, peer in state.peers.items():
-        if not peer.waiting or not _wants_start(peer, now):
+        if not (peer.waiting or peer.unacked) or not _wants_start(peer, now):
             continue
         entry = people.entry_of(state, device)
         if entry is not None:
@@ -246,9 +248,13 @@ def wanted(state: DeviceState, now: float) -> dict[DeviceId, DeviceEntry]:
 def _wants_start(peer: Peer, now: float) -> bool:
     if peer.core.asked_at and now * 1000 - peer.core.asked_at < GATE_PATIENCE_MS:
         return False
-    if peer.session is None or peer.core.renew is not None or peer.core.first is None:
+    if peer.core.renew is not None:
         return True
-    return isinstance(peer.session, Wedged) and pairwise.may_reset(peer.session, now)
+    if isinstance(peer.session, AwaitingReply):  # unheard for long: perhaps it cannot be opened
+        return now * 1000 - peer.core.reset_at >= UNANSWERED_MS
+    if isinstance(peer.session, Wedged):
+        return pairwise.may_reset(peer.session, now)
+    return bool(peer.waiting) and (peer.session is None or peer.core.first is None)
 
 
 def take_request(device: DeviceId, entry: DeviceEntry, held: SlotValue) -> PoolTake:
@@ -295,6 +301,16 @@ def start(
     work.set_peer(device, replace(peer, core=core, session=session))
     work.events.append(SessionStarted(device, session.proven))
     work.touched.add(device)
+
+
+def prune(work: Work) -> None:
+    """Erase skipped keys and retired channels whose time is over, once a day (spec 07.5)."""
+    for device, peer in work.state.peers.items():
+        if peer.session is None:
+            continue
+        session = pairwise.prune(peer.session, work.now)
+        if session is not peer.session and session != peer.session:
+            work.set_peer(device, replace(peer, session=session))
 
 
 def unreachable(work: Work, device: DeviceId) -> None:
@@ -411,7 +427,7 @@ def _judge(
 ) -> None:
     """An authentic envelope that cannot be opened may cost the session its life (spec 07.6)."""
     device = inner.sender
-    if isinstance(error, UnknownPrekey):
+    if isinstance(error, UnknownPrekey) and not isinstance(error, UnknownResumption):
         _answer_lost_start(work, device, peer, account, inner.channel)
         return
     if peer is None or peer.session is None:

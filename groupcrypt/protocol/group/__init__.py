@@ -149,9 +149,7 @@ def restored(turn: Turn) -> None:
         number: replace(epoch, own=None, given=frozenset())
         for number, epoch in turn.group.epochs.items()
     }
-    jump = int.from_bytes(turn.entropy(2), "big") + 1
     turn.set(epochs=epochs_)
-    turn.set_core(generation=turn.group.core.generation + jump)
     heal(turn)
     _after(turn)
 

@@ -12,7 +12,13 @@ from dataclasses import replace
 
 from groupcrypt.errors import NotInRoster
 from groupcrypt.protocol import limits, membership, primitives, sender_key
-from groupcrypt.protocol.events import Departed, EpochLive, MembershipChanged, MessageFailed
+from groupcrypt.protocol.events import (
+    Departed,
+    EpochLive,
+    MembershipChanged,
+    MessageFailed,
+    Missing,
+)
 from groupcrypt.protocol.group import secrets
 from groupcrypt.protocol.group.state import (
     Epoch,
@@ -339,6 +345,9 @@ def erase_old(turn: Turn) -> None:
         for key, frame in turn.group.held.items()
         if frame.epoch in turn.group.epochs
     }
+    for key, frame in turn.group.held.items():
+        if key not in held:  # never silent: the application hears of a message it will not get
+            turn.events.append(Missing(group.id, DeviceId(frame.device), 1))
     if len(held) != len(turn.group.held):
         turn.set(held=held)
 
