@@ -24,7 +24,9 @@ TITLE = "the climbing club"
 
 def register(subparsers: command.Subparsers) -> None:
     """Declare the command."""
-    command.add(subparsers, "demo", run, summary="see it work: a server and five people, in seconds")
+    command.add(
+        subparsers, "demo", run, summary="see it work: a server and five people, in seconds"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,13 +71,18 @@ class _Show:
             command.emit(type="claim", text=text, holds=holds, seconds=self._seconds())
             return
         mark = command.painted("ok  ", "green", sys.stdout) if holds else "FAIL"
-        print(f"   {mark if holds else command.painted(mark, 'red', sys.stdout)} {text}", flush=True)
+        print(
+            f"   {mark if holds else command.painted(mark, 'red', sys.stdout)} {text}", flush=True
+        )
 
     def end(self) -> int:
         holds = not self.failures
         if self.json_lines:
             command.emit(
-                type="end", holds=holds, claims=self.claims, failures=self.failures,
+                type="end",
+                holds=holds,
+                claims=self.claims,
+                failures=self.failures,
                 seconds=self._seconds(),
             )
         else:
@@ -98,7 +105,7 @@ class _Stage:
     server: Broadcaster
     people: dict[str, Actor]
     group: str = ""
-    said: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list[str])
 
     async def say(self, name: str, text: str) -> None:
         """One of them says something to the group."""
@@ -127,9 +134,7 @@ async def _play(folder: Path, show: _Show) -> None:
             await server.start()
             tap = Tap(server.address)
             await nursery.start(tap.run)
-            people = {
-                name: Actor(name, folder / name, tap.address, server.key) for name in NAMES
-            }
+            people = {name: Actor(name, folder / name, tap.address, server.key) for name in NAMES}
             stage = _Stage(folder, show, nursery, server, people)
             async with trio.open_nursery() as starting:
                 for actor in people.values():
@@ -233,7 +238,9 @@ async def _a_direct_message(stage: _Stage) -> None:
     line = await people["carol"].reads(text)
     show.claim("carol got it from alice, and nobody else", holds=line["group"] is None)
     others: list[Line] = [
-        line for name in ("bob", "dave", "erin") for line in people[name].seen
+        line
+        for name in ("bob", "dave", "erin")
+        for line in people[name].seen
         if line.get("text") == text
     ]
     if others:
@@ -270,6 +277,6 @@ async def _afterwards(stage: _Stage, traffic: bytes, copies: list[Path]) -> None
 
 
 def _searched(show: _Show, where: str, found: list[bytes], wanted: int) -> None:
-    show.claim(f"{where}: searched for {wanted} texts and names, found {len(found)}", holds=not found)
-
-
+    show.claim(
+        f"{where}: searched for {wanted} texts and names, found {len(found)}", holds=not found
+    )

@@ -73,4 +73,3 @@ def found_in(folder: Path, wanted: list[bytes]) -> list[bytes]:
     """Which of the byte strings occur in any file below a folder."""
     texts = [file.read_bytes() for file in folder.rglob("*") if file.is_file()]
     return [text for text in wanted if any(text in content for content in texts)]
-

@@ -41,7 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     def listening(address: Address) -> None:
         if arguments.json:
-            command.emit(type="listening", address=str(address), server_key=address.server_key.hex())
+            command.emit(
+                type="listening", address=str(address), server_key=address.server_key.hex()
+            )
         else:
             print(f"listening on {address}", flush=True)
             print(f"server key   {address.server_key.hex()}", flush=True)

@@ -52,10 +52,10 @@ class Device:
     name: str
     entropy: SeededEntropy
     state: DeviceState
-    rows: dict[bytes, bytes] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-    wire: list[bytes] = field(default_factory=list)  # every request that ever left
-    committed: set[bytes] = field(default_factory=set)  # every request that was ever durable
+    rows: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    events: list[Event] = field(default_factory=list[Event])
+    wire: list[bytes] = field(default_factory=list[bytes])  # every request that ever left
+    committed: set[bytes] = field(default_factory=set[bytes])  # every request that was ever durable
     online: bool = True
 
     @property

@@ -63,9 +63,7 @@ TRIM_AFTER = 32
 PASSING = frozenset((Code.QUOTA, Code.RATE, Code.UNAVAILABLE, Code.DRAINING))
 
 
-def _step(
-    state: DeviceState, now: float, entropy: Entropy, act: Callable[[Work], None]
-) -> Step:
+def _step(state: DeviceState, now: float, entropy: Entropy, act: Callable[[Work], None]) -> Step:
     work = Work(state, now, entropy)
     act(work)
     post.seal_all(work)
@@ -172,9 +170,7 @@ def history_lost(state: DeviceState, topic: TopicId, *, now: float, entropy: Ent
     return _step(state, now, entropy, act)
 
 
-def replied(
-    state: DeviceState, number: int, reply: Reply, *, now: float, entropy: Entropy
-) -> Step:
+def replied(state: DeviceState, number: int, reply: Reply, *, now: float, entropy: Entropy) -> Step:
     """The server's answer to an outbox row (spec 12.5). A passing refusal leaves the row."""
     return _step(state, now, entropy, lambda work: _replied(work, number, reply))
 
@@ -243,7 +239,9 @@ def _ignore(_: object) -> None:
     pass
 
 
-def accept_identity(state: DeviceState, account: AccountId, *, now: float, entropy: Entropy) -> Step:
+def accept_identity(
+    state: DeviceState, account: AccountId, *, now: float, entropy: Entropy
+) -> Step:
     """The user accepts a contact's changed identity and its unproven sessions (spec 02.6)."""
     return _step(state, now, entropy, lambda work: post.accept(work, account))
 

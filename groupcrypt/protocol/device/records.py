@@ -195,11 +195,25 @@ def _epoch(changes: Changes, prefix: bytes, old: Epoch | None, new: Epoch | None
         if before_chain is None or before_chain.core is not chain.core:
             changes[prefix + b"/chain/" + _chain_key(key)] = wire.encode(chain.core)
         skipped = before_chain.skipped if before_chain else {}
-        _map(changes, prefix + b"/skip/" + _chain_key(key), skipped, chain.skipped, _number, wire.encode)
+        _map(
+            changes,
+            prefix + b"/skip/" + _chain_key(key),
+            skipped,
+            chain.skipped,
+            _number,
+            wire.encode,
+        )
     for key, chain in old_chains.items():
         if key not in new_chains:
             changes[prefix + b"/chain/" + _chain_key(key)] = None
-            _map(changes, prefix + b"/skip/" + _chain_key(key), chain.skipped, {}, _number, wire.encode)
+            _map(
+                changes,
+                prefix + b"/skip/" + _chain_key(key),
+                chain.skipped,
+                {},
+                _number,
+                wire.encode,
+            )
 
 
 def _roster_bytes(roster: Any) -> bytes:
@@ -221,7 +235,9 @@ def load(rows: Rows) -> DeviceState:
     try:
         return _load(rows)
     except (RemoteError, KeyError, ValueError, TypeError) as error:
-        raise StoreCorrupt(f"the store's rows do not fit together ({type(error).__name__})") from None
+        raise StoreCorrupt(
+            f"the store's rows do not fit together ({type(error).__name__})"
+        ) from None
 
 
 def _read(cls: type[V], raw: bytes) -> V:

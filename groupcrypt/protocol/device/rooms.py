@@ -98,7 +98,11 @@ def absorb(work: Work, turn: Turn) -> None:
         _introduce(work, group, device)
     for upload in turn.uploads:
         request = Append(
-            upload.write_token, token_hash(upload.read_token), upload.mid, upload.body, RECORD_SECONDS
+            upload.write_token,
+            token_hash(upload.read_token),
+            upload.mid,
+            upload.body,
+            RECORD_SECONDS,
         )
         work.post(write_request(0, request), group=group.id, mid=upload.mid, gate=upload.gate)
     work.events += [_kept(work, event) for event in turn.events]
@@ -107,9 +111,7 @@ def absorb(work: Work, turn: Turn) -> None:
 def _drop(work: Work, dropped: set[bytes]) -> None:
     if not dropped:
         return
-    outbox = {
-        number: row for number, row in work.state.outbox.items() if row.mid not in dropped
-    }
+    outbox = {number: row for number, row in work.state.outbox.items() if row.mid not in dropped}
     if len(outbox) != len(work.state.outbox):
         work.set(outbox=outbox)
     post.drop_gates(work, dropped)
@@ -167,7 +169,12 @@ def take(work: Work, row: InboxRow) -> int:
 
 
 def receive_item(
-    work: Work, device: DeviceId, account: AccountId, proven: bool, kind: int, body: bytes  # noqa: FBT001  # a fact of the session
+    work: Work,
+    device: DeviceId,
+    account: AccountId,
+    proven: bool,
+    kind: int,
+    body: bytes,  # noqa: FBT001  # a fact of the session
 ) -> None:
     """One item of an opened payload (spec 12.3); may raise a `RemoteError`."""
     try:
@@ -200,7 +207,11 @@ def _mailbox(work: Work, device: DeviceId, address: Address) -> None:
 
 
 def _direct(
-    work: Work, device: DeviceId, account: AccountId, proven: bool, letter: Direct  # noqa: FBT001  # a fact of the session
+    work: Work,
+    device: DeviceId,
+    account: AccountId,
+    proven: bool,
+    letter: Direct,  # noqa: FBT001  # a fact of the session
 ) -> None:
     said = read_content(letter.content)
     if isinstance(said.content, LeaveContent):
@@ -281,7 +292,9 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     for first in sorted(parts):
         if first <= len(entries):
             entries = entries[:first] + parts[first]
-    joined = groups.join(work.me, entries[: letter.epoch + 1], letter, now=work.ms, entropy=work.entropy)
+    joined = groups.join(
+        work.me, entries[: letter.epoch + 1], letter, now=work.ms, entropy=work.entropy
+    )
     if state is not None and joined.core.head <= state.core.head:
         raise NotAllowed("a Welcome to a part of the log that is over for this device")
     work.set(

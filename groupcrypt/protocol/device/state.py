@@ -141,7 +141,7 @@ class Peer:
     core: PeerCore
     session: Session | None
     waiting: tuple[Item, ...]
-    unacked: Mapping[int, SentPayload] = field(default_factory=dict)
+    unacked: Mapping[int, SentPayload] = field(default_factory=dict[int, SentPayload])
 
 
 @shape
@@ -185,12 +185,12 @@ class DeviceState:
 
     core: DeviceCore
     prekeys: Prekeys
-    people: Mapping[AccountId, Person] = field(default_factory=dict)
-    peers: Mapping[DeviceId, Peer] = field(default_factory=dict)
-    groups: Mapping[GroupId, GroupState] = field(default_factory=dict)
-    outbox: Mapping[int, OutboxRow] = field(default_factory=dict)
-    inbox: Mapping[int, InboxRow] = field(default_factory=dict)
-    strays: Mapping[int, Stray] = field(default_factory=dict)
+    people: Mapping[AccountId, Person] = field(default_factory=dict[AccountId, Person])
+    peers: Mapping[DeviceId, Peer] = field(default_factory=dict[DeviceId, Peer])
+    groups: Mapping[GroupId, GroupState] = field(default_factory=dict[GroupId, GroupState])
+    outbox: Mapping[int, OutboxRow] = field(default_factory=dict[int, OutboxRow])
+    inbox: Mapping[int, InboxRow] = field(default_factory=dict[int, InboxRow])
+    strays: Mapping[int, Stray] = field(default_factory=dict[int, Stray])
 
     @property
     def account(self) -> AccountId:
@@ -228,9 +228,9 @@ class Work:
     state: DeviceState
     now: float
     entropy: Entropy
-    events: list[Event] = field(default_factory=list)
-    touched: set[DeviceId] = field(default_factory=set)  # peers with letters to seal
-    concerned: set[GroupId] = field(default_factory=set)  # groups this step is about
+    events: list[Event] = field(default_factory=list[Event])
+    touched: set[DeviceId] = field(default_factory=set[DeviceId])  # peers with letters to seal
+    concerned: set[GroupId] = field(default_factory=set[GroupId])  # groups this step is about
 
     @property
     def ms(self) -> int:

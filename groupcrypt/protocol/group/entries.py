@@ -133,9 +133,7 @@ def _author(turn: Turn, intent: Intent) -> None:
     """Draft, sign, send the secrets out and queue the entry behind them (spec 10.5)."""
     group, op = turn.group, Op(intent.op)
     roster, number = group.roster, group.roster.epoch + 1
-    body = membership.draft(
-        roster, author=turn.me, op=op, data=intent.data, now=turn.now / 1000
-    )
+    body = membership.draft(roster, author=turn.me, op=op, data=intent.data, now=turn.now / 1000)
     if op in FRESH_OPS:
         secret = turn.entropy(32)
     else:
@@ -312,9 +310,7 @@ def tick_entries(turn: Turn) -> None:
     core, now = turn.group.core, turn.now
     if core.confirm_at is not None and core.confirm_at <= now:
         head = turn.group.head
-        raw = membership.make_confirm(
-            turn.me, LogHash(head.core.log_hash), need_keys(head).confirm
-        )
+        raw = membership.make_confirm(turn.me, LogHash(head.core.log_hash), need_keys(head).confirm)
         _upload_control(turn, CONFIRM, raw, None)
         turn.set_core(confirm_at=None)
     waiting = core.base != core.head and turn.group.head.keys is None

@@ -172,7 +172,9 @@ def add_chain(turn: Turn, number: int, chain: ReceivingChain) -> None:
             if later.core.parent == number and later.number > number
         ]
         for later in following:
-            known = any(key[0] == device and key[1] <= generation for device, generation in later.chains)
+            known = any(
+                key[0] == device and key[1] <= generation for device, generation in later.chains
+            )
             keys = later.keys
             if (
                 known
@@ -251,8 +253,7 @@ def _forget_losers(turn: Turn) -> None:
     kept = {
         log_hash: secret
         for log_hash, secret in turn.group.secrets.items()
-        if log_hash not in turn.group.hashes
-        and int.from_bytes(secret[:8], "big") > head.number
+        if log_hash not in turn.group.hashes and int.from_bytes(secret[:8], "big") > head.number
     }
     turn.set(secrets=kept)
 
@@ -287,9 +288,7 @@ def depart(turn: Turn, author: AccountId) -> None:
         if number in waiting and number != head.number
     }
     turn.events.append(Departed(group.id, head.number, author))
-    turn.events += [
-        MessageFailed(group.id, mid, "not-a-member") for mid in group.unsettled
-    ]
+    turn.events += [MessageFailed(group.id, mid, "not-a-member") for mid in group.unsettled]
     turn.dropped += list(group.frames)
     if group.core.pending is not None:
         turn.dropped += [group.core.pending.upload, group.core.pending.log_hash]
@@ -341,9 +340,7 @@ def erase_old(turn: Turn) -> None:
     if any(epochs.get(number) is not epoch for number, epoch in group.epochs.items()):
         turn.set(epochs=epochs)
     held = {
-        key: frame
-        for key, frame in turn.group.held.items()
-        if frame.epoch in turn.group.epochs
+        key: frame for key, frame in turn.group.held.items() if frame.epoch in turn.group.epochs
     }
     for key, frame in turn.group.held.items():
         if key not in held:  # never silent: the application hears of a message it will not get

@@ -96,9 +96,7 @@ def _distribution(turn: Turn, sender: DeviceId, body: bytes) -> None:
         return  # its epoch is over, or never was on our log
     _member(turn, epoch, sender)
     known = epoch.chains.get((sender, skdm.generation))
-    chain = sender_key.accept(
-        body, context=epoch.context(turn.group.id), owner=sender, known=known
-    )
+    chain = sender_key.accept(body, context=epoch.context(turn.group.id), owner=sender, known=known)
     if known is None:
         _bound_generations(turn, epoch, sender)
         epochs.add_chain(turn, epoch.number, chain)
@@ -114,9 +112,7 @@ def _bound_generations(turn: Turn, epoch: Epoch, device: DeviceId) -> None:
     mine = sorted(gen for dev, gen in epoch.chains if dev == device)
     if len(mine) >= limits.MAX_GENERATIONS:
         chains = {key: chain for key, chain in epoch.chains.items() if key != (device, mine[0])}
-        turn.set_epoch(
-            Epoch(epoch.core, epoch.roster, chains, epoch.own, epoch.given)
-        )
+        turn.set_epoch(Epoch(epoch.core, epoch.roster, chains, epoch.own, epoch.given))
 
 
 def _keep_early(turn: Turn, sender: DeviceId, epoch: int, body: bytes) -> None:
@@ -166,9 +162,7 @@ def _key_request(turn: Turn, sender: DeviceId, asked: KeyRequest) -> None:
         if (item.epoch, item.generation) == (asked.epoch, asked.generation):
             again.setdefault(item.iteration, []).append((item.message, item.content))
     for iteration, contents in sorted(again.items()):
-        resend = Resend(
-            turn.group.id, asked.epoch, asked.generation, iteration, tuple(contents)
-        )
+        resend = Resend(turn.group.id, asked.epoch, asked.generation, iteration, tuple(contents))
         turn.letters.append(Letter(sender, LetterKind.RESEND, wire.encode(resend)))
 
 
@@ -180,9 +174,7 @@ def _resend(turn: Turn, sender: DeviceId, again: Resend) -> None:
     for key, item in turn.group.held.items():
         if (item.device, item.epoch, item.generation) != (sender, again.epoch, again.generation):
             continue
-        header = sender_key.open_header(
-            frame_keys(epoch), epoch.context(turn.group.id), item.frame
-        )
+        header = sender_key.open_header(frame_keys(epoch), epoch.context(turn.group.id), item.frame)
         if header.iteration == again.iteration:
             turn.set(held={other: kept for other, kept in turn.group.held.items() if other != key})
             for message, content in again.contents:

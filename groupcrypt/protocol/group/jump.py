@@ -138,7 +138,10 @@ def receive_secret(turn: Turn, sender: DeviceId, letter: EpochSecret) -> bool:
     ahead = turn.group.ahead
     if ahead is None or ahead.asked == 0 or not ahead.entries:
         return False
-    if letter.epoch <= turn.group.core.head + 1 and letter.epoch != len(turn.group.log) + len(ahead.entries) - 1:
+    if (
+        letter.epoch <= turn.group.core.head + 1
+        and letter.epoch != len(turn.group.log) + len(ahead.entries) - 1
+    ):
         return False
     turn.set(ahead=replace(ahead, epoch=letter.epoch, secret=letter.secret))
     _apply(turn)

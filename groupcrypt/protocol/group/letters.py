@@ -127,7 +127,8 @@ class Addresses:
 
     group: Bytes32
     records: Annotated[
-        tuple[Annotated[bytes, Blob(1, limits.MAX_RECORD_BYTES)], ...], Many(limits.MAX_GROUP_DEVICES)
+        tuple[Annotated[bytes, Blob(1, limits.MAX_RECORD_BYTES)], ...],
+        Many(limits.MAX_GROUP_DEVICES),
     ]
 
 

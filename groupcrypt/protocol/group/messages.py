@@ -129,7 +129,9 @@ def _ready_chain(turn: Turn) -> sender_key.SendingChain:
         chain = sender_key.refresh_signing(
             chain, context, now=turn.now / 1000, entropy=turn.entropy
         )
-    lacking = [device for device in other_devices(epoch.roster, turn.me.device) if device not in given]
+    lacking = [
+        device for device in other_devices(epoch.roster, turn.me.device) if device not in given
+    ]
     if lacking:
         body = sender_key.distribution(context, chain)
         turn.write(lacking, LetterKind.DISTRIBUTION, body)
@@ -178,9 +180,7 @@ def _receive_own(turn: Turn, header: Header, frame: bytes) -> None:
         content = unsettled.pop(message).content
         if isinstance(read_content(content).content, LeaveContent):
             continue  # the protocol's own; the application never heard of it
-        sent[message] = SentContent(
-            raw, sealed.epoch, sealed.generation, sealed.iteration, content
-        )
+        sent[message] = SentContent(raw, sealed.epoch, sealed.generation, sealed.iteration, content)
         turn.events.append(MessageSettled(group.id, group.base.number, message))
     while len(sent) > SENT_KEPT:
         del sent[next(iter(sent))]
@@ -232,9 +232,7 @@ def _deliver(turn: Turn, epoch: Epoch, device: DeviceId, opened: Opened) -> None
         deliver_one(turn, epoch, device, message, raw)
 
 
-def deliver_one(
-    turn: Turn, epoch: Epoch, device: DeviceId, message: MessageId, raw: bytes
-) -> None:
+def deliver_one(turn: Turn, epoch: Epoch, device: DeviceId, message: MessageId, raw: bytes) -> None:
     """Show one content once; ids of the last 64 per device are remembered (spec 10.8)."""
     group = turn.group
     recent = group.recent.get(device, b"")
@@ -250,9 +248,7 @@ def deliver_one(
     if isinstance(said.content, LeaveContent):
         turn.leaves.append(said.content.proposal)
         return
-    turn.events.append(
-        MessageReceived(group.id, epoch.number, account, device, message, said, raw)
-    )
+    turn.events.append(MessageReceived(group.id, epoch.number, account, device, message, said, raw))
 
 
 def _hold(turn: Turn, header: Header, frame: bytes, seq: int) -> None:

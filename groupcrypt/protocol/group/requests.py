@@ -63,7 +63,5 @@ def ask_key(turn: Turn, epoch: int, device: DeviceId, generation: int) -> None:
     if asked.count >= limits.MAX_KEY_REQUESTS_PER_CHAIN or (asked.count > 0 and soon):
         return
     turn.set(asked={**group.asked, key: KeyAsked(asked.count + 1, turn.now)})
-    body = wire.encode(
-        KeyRequest(group.id, epoch, group.hashes[epoch], generation, ())
-    )
+    body = wire.encode(KeyRequest(group.id, epoch, group.hashes[epoch], generation, ()))
     turn.letters.append(Letter(device, LetterKind.KEY_REQUEST, body))

@@ -226,15 +226,19 @@ class GroupState:
     log: tuple[bytes, ...]  # every entry as received, genesis first
     hashes: tuple[LogHash, ...]  # lh_e for each of them
     epochs: Mapping[int, Epoch]
-    unsettled: Mapping[MessageId, Unsettled] = field(default_factory=dict)
-    frames: Mapping[bytes, SealedFrame] = field(default_factory=dict)
-    held: Mapping[int, HeldFrame] = field(default_factory=dict)
-    secrets: Mapping[LogHash, bytes] = field(default_factory=dict)
-    early: Mapping[int, EarlyLetter] = field(default_factory=dict)
-    asked: Mapping[tuple[int, DeviceId, int], KeyAsked] = field(default_factory=dict)
-    sent: Mapping[MessageId, SentContent] = field(default_factory=dict)
-    recent: Mapping[DeviceId, bytes] = field(default_factory=dict)  # last 64 ids per device
-    stated: Mapping[AccountId, StatedHead] = field(default_factory=dict)
+    unsettled: Mapping[MessageId, Unsettled] = field(default_factory=dict[MessageId, Unsettled])
+    frames: Mapping[bytes, SealedFrame] = field(default_factory=dict[bytes, SealedFrame])
+    held: Mapping[int, HeldFrame] = field(default_factory=dict[int, HeldFrame])
+    secrets: Mapping[LogHash, bytes] = field(default_factory=dict[LogHash, bytes])
+    early: Mapping[int, EarlyLetter] = field(default_factory=dict[int, EarlyLetter])
+    asked: Mapping[tuple[int, DeviceId, int], KeyAsked] = field(
+        default_factory=dict[tuple[int, DeviceId, int], KeyAsked]
+    )
+    sent: Mapping[MessageId, SentContent] = field(default_factory=dict[MessageId, SentContent])
+    recent: Mapping[DeviceId, bytes] = field(
+        default_factory=dict[DeviceId, bytes]
+    )  # last 64 ids per device
+    stated: Mapping[AccountId, StatedHead] = field(default_factory=dict[AccountId, StatedHead])
     ahead: Ahead | None = None
     forkers: tuple[AccountId, ...] = ()
 
@@ -294,14 +298,22 @@ class Turn:
     me: LocalIdentity
     now: int
     entropy: Entropy
-    events: list[Event] = field(default_factory=list)
-    letters: list[Letter] = field(default_factory=list)
-    uploads: list[Upload] = field(default_factory=list)
-    dropped: list[bytes] = field(default_factory=list)  # upload ids and gates that leave no more
-    leaves: list[bytes] = field(default_factory=list)  # leave proposals seen in this step
-    addresses: list[bytes] = field(default_factory=list)  # account records learned in this step
-    welcomes: list[DeviceId] = field(default_factory=list)  # devices our own add brought in
-    introduce: list[DeviceId] = field(default_factory=list)  # devices to be told where all live
+    events: list[Event] = field(default_factory=list[Event])
+    letters: list[Letter] = field(default_factory=list[Letter])
+    uploads: list[Upload] = field(default_factory=list[Upload])
+    dropped: list[bytes] = field(
+        default_factory=list[bytes]
+    )  # upload ids and gates that leave no more
+    leaves: list[bytes] = field(default_factory=list[bytes])  # leave proposals seen in this step
+    addresses: list[bytes] = field(
+        default_factory=list[bytes]
+    )  # account records learned in this step
+    welcomes: list[DeviceId] = field(
+        default_factory=list[DeviceId]
+    )  # devices our own add brought in
+    introduce: list[DeviceId] = field(
+        default_factory=list[DeviceId]
+    )  # devices to be told where all live
 
     def lists(self) -> tuple[list[object], ...]:
         """Everything a step collects, so that a refused input can be undone."""
