@@ -29,12 +29,12 @@ from groupcrypt.errors import (
 from groupcrypt.node.core import Core
 from groupcrypt.node.handles import Contact, Group, Message, known_contact
 from groupcrypt.node.online import Online
+from groupcrypt.node.stream import message_of, stream, take
 from groupcrypt.protocol import device
 from groupcrypt.protocol.broadcast import SlotGet, SlotValue
-from groupcrypt.protocol.content import LeaveContent, read_content
-from groupcrypt.protocol.device.state import DeviceState, InboxRow, Step
+from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.events import Event, GroupJoined
-from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
+from groupcrypt.protocol.identifiers import AccountId, GroupId
 from groupcrypt.protocol.identity import Card
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.store import SqliteStore, Store, create_key_file
@@ -175,34 +175,23 @@ class Node:
                 await self._alive(changed)
                 continue
             last = row.number
-            made = self._message(row)
+            made = message_of(self, row)
             if made is not None:
                 yield made
-            await self._take(last)
-
-    async def _take(self, number: int) -> None:
-        await self.step(lambda s, now, entropy: device.taken(s, number, now=now, entropy=entropy))
+            await take(self, last)
 
     async def _alive(self, changed: trio.Event) -> None:
         await changed.wait()
         if self._core.failure is not None:
             raise self._core.failure
 
-    def _message(self, row: InboxRow) -> Message | None:
-        said = read_content(row.content)
-        if isinstance(said.content, LeaveContent):
-            return None
-        group = None if row.group is None else Group(self, GroupId(row.group))
-        return Message(
-            MessageId(row.message),
-            group,
-            Contact(self, AccountId(row.sender)),
-            said.content,
-            said.time,
-            said.expires,
-            row.epoch,
-            row.proven,
-        )
+    def stream(self) -> AsyncIterator[Message | Event]:
+        """Messages and everything else that happens from now on, in the order in which it happens.
+
+        Instead of `messages` and `events`: a `Message` in place of the event of its arrival, and
+        acknowledged as there. First come the messages that wait.
+        """
+        return stream(self)
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[trio.MemoryReceiveChannel[Event]]:
@@ -238,6 +227,10 @@ class Node:
                 raise trouble
             await changed.wait()
 
+    async def wait_connection_changed(self) -> None:
+        """Wait until `connected` or `trouble` may have changed."""
+        await self._online.changed.wait()
+
     async def wait_sent(self) -> None:
         """Wait until the server has everything that may be sent now."""
         while device.pending(self.state):
@@ -268,9 +261,7 @@ async def open_node(
     store = await trio.to_thread.run_sync(_open_store, folder, passphrase, bool(server))
     try:
         pin = bytes.fromhex(server_key) if isinstance(server_key, str) else server_key
-        async with run_node(
-            store, server=server, name=name or folder.name, server_key=pin
-        ) as node:
+        async with run_node(store, server=server, name=name or folder.name, server_key=pin) as node:
             yield node
     finally:
         with trio.CancelScope(shield=True):

@@ -75,7 +75,9 @@ class Contact:
     async def accept(self) -> None:
         """Accept the account's changed identity and sessions; verification starts anew."""
         await self.node.step(
-            lambda s, now, entropy: device.accept_identity(s, self.account, now=now, entropy=entropy)
+            lambda s, now, entropy: device.accept_identity(
+                s, self.account, now=now, entropy=entropy
+            )
         )
 
     async def send(self, content: "str | Content") -> MessageId:
