@@ -127,27 +127,27 @@ class _Stage:
 
 async def _play(folder: Path, show: _Show) -> None:
     server = Broadcaster(folder / "server")
+    people: dict[str, Actor] = {}
     async with trio.open_nursery() as nursery:
-        stage: _Stage | None = None
         try:
             show.scene("A server that knows nothing, and five people: six processes, over TLS 1.3")
             await server.start()
             tap = Tap(server.address)
             await nursery.start(tap.run)
-            people = {name: Actor(name, folder / name, tap.address, server.key) for name in NAMES}
+            people |= {name: Actor(name, folder / name, tap.address, server.key) for name in NAMES}
             stage = _Stage(folder, show, nursery, server, people)
             async with trio.open_nursery() as starting:
                 for actor in people.values():
                     starting.start_soon(actor.start, nursery)
             show.claim(f"server and {len(people)} nodes run and are connected")
-            bob_before = await _acts(stage)
+            copies = await _acts(stage)
         finally:
             with trio.CancelScope(shield=True):
-                for actor in [] if stage is None else stage.people.values():
+                for actor in people.values():
                     await actor.stop()
                 await server.stop()
             nursery.cancel_scope.cancel()
-        await _afterwards(stage, bytes(tap.kept), bob_before)
+    await _afterwards(stage, bytes(tap.kept), copies)
 
 
 async def _acts(stage: _Stage) -> list[Path]:

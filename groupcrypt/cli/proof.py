@@ -61,7 +61,7 @@ def attempt(stores: list[dict[bytes, bytes]], records: list[Record]) -> Attempt:
 
 
 def knows_of(stores: list[dict[bytes, bytes]], records: list[Record]) -> int:
-    """How many of the records' heads these stores can open: a check that the attempt can succeed."""
+    """How many of the records' heads these stores open: a check that an attempt can succeed."""
     thief = Adversary()
     for rows in stores:
         thief.take(rows)

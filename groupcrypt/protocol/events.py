@@ -137,7 +137,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AfterClose:
-    """A frame that landed after the close of its epoch: not delivered, its sender sends it again."""
+    """A frame that landed after its epoch's close: not delivered, its sender sends it again."""
 
     group: GroupId
     epoch: int
@@ -200,7 +200,7 @@ class IdentityAlarm:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SessionStarted:
-    """A pairwise session with a device began; `proven` is false if it replaced one without proof."""
+    """A pairwise session with a device began; not `proven` if it replaced one without proof."""
 
     device: DeviceId
     proven: bool

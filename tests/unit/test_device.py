@@ -27,7 +27,7 @@ from groupcrypt.protocol.broadcast import (
 )
 from groupcrypt.protocol.content import LeaveContent, TextContent, write_content
 from groupcrypt.protocol.device import people, post, rooms
-from groupcrypt.protocol.device.post import Payload
+from groupcrypt.protocol.device.post import Payload, Sender
 from groupcrypt.protocol.device.state import Work
 from groupcrypt.protocol.events import (
     DirectReceived,
@@ -324,7 +324,7 @@ def test_no_secret_is_taken_from_an_unproven_session(shared: World, kind: Letter
     world, _ = shared
     made, bob = work(world, "alice"), world.devices["bob"].state
     with pytest.raises(NotAllowed):
-        rooms.receive_item(made, bob.device, bob.account, False, kind, b"")  # noqa: FBT003
+        rooms.receive_item(made, Sender(bob.device, bob.account, proven=False), kind, b"")  # noqa: FBT003
     assert made.state is world.devices["alice"].state
 
 
@@ -367,11 +367,9 @@ def test_letters_of_unknown_groups_are_set_aside_within_bounds(shared: World) ->
     for _ in range(rooms.MAX_STRAYS + 5):
         rooms.receive_item(
             made,
-            alice.device,
-            alice.account,
-            True,
+            Sender(alice.device, alice.account, proven=True),
             LetterKind.WELCOME_REQUEST,
-            body,  # noqa: FBT003
+            body,
         )
     assert len(made.state.strays) == rooms.MAX_STRAYS
     assert made.state.groups == {}
@@ -381,11 +379,9 @@ def test_letters_of_unknown_groups_are_set_aside_within_bounds(shared: World) ->
     skdm = rooms.sender_key.distribution(context, own_chain)
     rooms.receive_item(
         made,
-        alice.device,
-        alice.account,
-        True,
+        Sender(alice.device, alice.account, proven=True),
         LetterKind.DISTRIBUTION,
-        skdm,  # noqa: FBT003
+        skdm,
     )
     (asked,) = made.state.peers[alice.device].waiting
     assert (asked.kind, asked.body) == (
@@ -406,11 +402,9 @@ def test_strangers_fill_no_address_book(shared: World) -> None:
         try:
             rooms.receive_item(
                 made,
-                sender.device,
-                sender.account,
-                True,
+                Sender(sender.device, sender.account, proven=True),
                 LetterKind.ADDRESSES,
-                body,  # noqa: FBT003
+                body,
             )
         except rooms.NotInRoster as error:
             assert error.code == code
@@ -460,10 +454,14 @@ def test_an_old_welcome_brings_nobody_back(own: World) -> None:
     world.settle()
     made = work(world, "dave")
     for body in log_parts(group, 0, held.log):
-        rooms.receive_item(made, alice.device, alice.account, True, LetterKind.LOG_PART, body)  # noqa: FBT003
+        rooms.receive_item(
+            made, Sender(alice.device, alice.account, proven=True), LetterKind.LOG_PART, body
+        )  # noqa: FBT003
     body = wire.encode(welcome)
     with pytest.raises(NotAllowed):
-        rooms.receive_item(made, alice.device, alice.account, True, LetterKind.WELCOME, body)  # noqa: FBT003
+        rooms.receive_item(
+            made, Sender(alice.device, alice.account, proven=True), LetterKind.WELCOME, body
+        )  # noqa: FBT003
     world.add("alice", group, "dave")
     world.settle()
     assert world.devices["dave"].state.groups[group].member

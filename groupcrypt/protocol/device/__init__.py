@@ -80,7 +80,7 @@ def create(name: str, server: str, server_key: bytes, *, now: float, entropy: En
     work = Work(state, now, entropy)
     people.publish_account(work)
     people.publish_device(work)
-    people.top_up_pool(work, people.needs_pool(work.state.core, 0))
+    people.top_up_pool(work, people.needs_pool(0))
     return Step(work.state, records.diff(None, work.state), ())
 
 
@@ -131,16 +131,16 @@ def _receive(work: Work, record: TopicRecord) -> None:
 
 def _mail(work: Work, record: TopicRecord) -> None:
     try:
-        opened_ = post.open_envelope(work, record.body)
+        sender, payload = post.open_envelope(work, record.body)
     except RemoteError as error:
         work.events.append(Rejected(error.code, None, f"envelope: {error}"))
         return
-    device, account, proven, payload = opened_
+    device = sender.device
     items = payload.items if post.note(work, device, payload) else ()
     for item in items:
         before = work.state
         try:
-            rooms.receive_item(work, device, account, proven, item.kind, item.body)
+            rooms.receive_item(work, sender, item.kind, item.body)
         except RemoteError as error:
             work.state = before
             work.events.append(Rejected(error.code, None, f"letter: {error}"))
@@ -187,7 +187,7 @@ def _replied(work: Work, number: int, reply: Reply) -> None:
             code = Code(reply.code).name if reply.code in set(Code) else str(reply.code)
             work.events.append(UploadRefused(code.lower().replace("_", "-")))
     if isinstance(reply, PoolCounted):
-        more = people.needs_pool(work.state.core, reply.count)
+        more = people.needs_pool(reply.count)
         if more:
             people.top_up_pool(work, more)
     if row.group is not None and row.mid is not None and GroupId(row.group) in work.state.groups:
@@ -461,18 +461,17 @@ def group_topic(held: GroupState) -> TopicId | None:
 
 def subscriptions(state: DeviceState) -> tuple[Subscription, ...]:
     """Every topic this device reads now (spec 12.3)."""
-    found: list[Subscription] = []
-    for mailbox in (state.core.first, state.core.second):
-        found.append(
-            Subscription(
-                mailbox_topic(mailbox),
-                mailbox.read_token,
-                token_hash(mailbox.write_token),
-                mailbox.cursor,
-                TopicKind.MAILBOX,
-                0,
-            )
+    found = [
+        Subscription(
+            mailbox_topic(mailbox),
+            mailbox.read_token,
+            token_hash(mailbox.write_token),
+            mailbox.cursor,
+            TopicKind.MAILBOX,
+            0,
         )
+        for mailbox in (state.core.first, state.core.second)
+    ]
     for held in state.groups.values():
         tokens, topic = groups.topic(held), group_topic(held)
         if tokens is not None and topic is not None:

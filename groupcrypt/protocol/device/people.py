@@ -273,6 +273,6 @@ def entry_of(state: DeviceState, device: DeviceId) -> tuple[AccountId, DeviceEnt
     return None
 
 
-def needs_pool(core: DeviceCore, left: int) -> int:
+def needs_pool(left: int) -> int:
     """How many one-time prekeys to add when the pool has `left`."""
     return limits.ONE_TIME_PREKEYS - left if left < limits.ONE_TIME_PREKEYS // 2 else 0

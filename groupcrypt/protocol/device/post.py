@@ -8,7 +8,7 @@ Rules of this file:
 - Only an envelope whose inner MAC fits may count against a session.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from groupcrypt.errors import (
@@ -91,12 +91,22 @@ class Payload:
     items: Annotated[tuple[PayloadItem, ...], Many(256)]
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who a payload came from; `proven` is that of the channel it came on (spec 07.7)."""
+
+    device: DeviceId
+    account: AccountId
+    proven: bool
+
+
 def queue(
     work: Work,
     device: DeviceId,
     account: AccountId,
     kind: int,
     body: bytes,
+    *,
     gate: bytes | None = None,
     renew: bytes | None = None,
 ) -> None:
@@ -320,7 +330,7 @@ def unreachable(work: Work, device: DeviceId) -> None:
         work.set_peer(device, replace(peer, core=replace(peer.core, asked_at=work.ms)))
 
 
-def open_envelope(work: Work, body: bytes) -> tuple[DeviceId, AccountId, bool, Payload]:
+def open_envelope(work: Work, body: bytes) -> tuple[Sender, Payload]:
     """Open one envelope of a mailbox (spec 07.3); may raise a `RemoteError`."""
     inner = pairwise.unwrap(work.me, body)
     device = inner.sender
@@ -356,7 +366,7 @@ def open_envelope(work: Work, body: bytes) -> tuple[DeviceId, AccountId, bool, P
     work.set_peer(device, replace(peer, core=core, session=received.session))
     work.touched.add(device)
     payload = wire.decode(Payload, received.payload, limits.MAX_PAIRWISE_BYTES)
-    return device, account, received.proven, payload
+    return Sender(device, account, received.proven), payload
 
 
 def note(work: Work, device: DeviceId, payload: Payload) -> bool:

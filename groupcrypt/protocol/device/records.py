@@ -52,6 +52,7 @@ SCHEMA: Final = b"1"
 MAX_ROW: Final = 1 << 24
 Changes = dict[bytes, bytes | None]
 Rows = Mapping[bytes, bytes]
+Chains = Mapping[tuple[DeviceId, int], ReceivingChain]
 
 
 def _number(value: int) -> bytes:
@@ -67,9 +68,10 @@ def _map(
     prefix: bytes,
     old: Mapping[K, V],
     new: Mapping[K, V],
-    key: Callable[[K], bytes],
-    write: Callable[[V], bytes],
+    how: tuple[Callable[[K], bytes], Callable[[V], bytes]],
 ) -> None:
+    """The rows of one mapping; `how` names a row and writes its value."""
+    key, write = how
     if old is new:
         return
     for name, value in new.items():
@@ -89,12 +91,12 @@ def diff(old: DeviceState | None, new: DeviceState) -> Changes:
         changes[b"me"] = wire.encode(new.core)
     if old is None or old.prekeys is not new.prekeys:
         changes[b"prekeys"] = handshake.write_prekeys(new.prekeys)
-    _map(changes, b"c/", {} if old is None else old.people, new.people, bytes, wire.encode)
-    _map(changes, b"o/", {} if old is None else old.outbox, new.outbox, _number, wire.encode)
-    _map(changes, b"i/", {} if old is None else old.inbox, new.inbox, _number, wire.encode)
-    _map(changes, b"y/", {} if old is None else old.strays, new.strays, _number, wire.encode)
+    _map(changes, b"c/", {} if old is None else old.people, new.people, (bytes, wire.encode))
+    _map(changes, b"o/", {} if old is None else old.outbox, new.outbox, (_number, wire.encode))
+    _map(changes, b"i/", {} if old is None else old.inbox, new.inbox, (_number, wire.encode))
+    _map(changes, b"y/", {} if old is None else old.strays, new.strays, (_number, wire.encode))
     _peers(changes, {} if old is None else old.peers, new.peers)
-    before = {} if old is None else old.groups
+    before: Mapping[GroupId, GroupState] = {} if old is None else old.groups
     if before is not new.groups:
         for group, state in new.groups.items():
             if before.get(group) is not state:
@@ -116,8 +118,8 @@ def _peers(changes: Changes, old: Mapping[DeviceId, Peer], new: Mapping[DeviceId
             changes[b"s/" + device] = written
         if peer.waiting is not (before.waiting if before else ()):
             _waiting(changes, device, before.waiting if before else (), peer.waiting)
-        unacked = before.unacked if before else {}
-        _map(changes, b"u/" + device, unacked, peer.unacked, _number, wire.encode)
+        unacked: Mapping[int, SentPayload] = before.unacked if before else {}
+        _map(changes, b"u/" + device, unacked, peer.unacked, (_number, wire.encode))
 
 
 def _waiting(
@@ -149,15 +151,17 @@ def _group(changes: Changes, prefix: bytes, old: GroupState | None, new: GroupSt
         changes[prefix + b"log/" + _number(index)] = new.log[index]
     for name, part, _, key in _SIMPLE:
         before = _EMPTY if old is None else getattr(old, name)
-        _map(changes, prefix + part, before, getattr(new, name), key, wire.encode)
-    _map(changes, prefix + b"secret/", old.secrets if old else {}, new.secrets, bytes, bytes)
-    _map(changes, prefix + b"recent/", old.recent if old else {}, new.recent, bytes, bytes)
-    _map(changes, prefix + b"asked/", old.asked if old else {}, new.asked, _asked_key, wire.encode)
+        _map(changes, prefix + part, before, getattr(new, name), (key, wire.encode))
+    _map(changes, prefix + b"secret/", old.secrets if old else {}, new.secrets, (bytes, bytes))
+    _map(changes, prefix + b"recent/", old.recent if old else {}, new.recent, (bytes, bytes))
+    _map(
+        changes, prefix + b"asked/", old.asked if old else {}, new.asked, (_asked_key, wire.encode)
+    )
     if new.ahead is not (old.ahead if old else None):
         changes[prefix + b"ahead"] = None if new.ahead is None else wire.encode(new.ahead)
     if new.forkers != (old.forkers if old else ()):
         changes[prefix + b"forkers"] = b"".join(new.forkers)
-    epochs = {} if old is None else old.epochs
+    epochs: Mapping[int, Epoch] = {} if old is None else old.epochs
     for number, epoch in new.epochs.items():
         if epochs.get(number) is not epoch:
             _epoch(changes, prefix + b"epoch/" + _number(number), epochs.get(number), epoch)
@@ -184,8 +188,8 @@ def _epoch(changes: Changes, prefix: bytes, old: Epoch | None, new: Epoch | None
     ):
         if before is not after:
             changes[prefix + part] = None if after is None else write(after)
-    old_chains = old.chains if old else {}
-    new_chains = new.chains if new else {}
+    old_chains: Chains = old.chains if old else {}
+    new_chains: Chains = new.chains if new else {}
     if old_chains is new_chains:
         return
     for key, chain in new_chains.items():
@@ -194,14 +198,13 @@ def _epoch(changes: Changes, prefix: bytes, old: Epoch | None, new: Epoch | None
             continue
         if before_chain is None or before_chain.core is not chain.core:
             changes[prefix + b"/chain/" + _chain_key(key)] = wire.encode(chain.core)
-        skipped = before_chain.skipped if before_chain else {}
+        skipped: Mapping[int, SkippedBlock] = before_chain.skipped if before_chain else {}
         _map(
             changes,
             prefix + b"/skip/" + _chain_key(key),
             skipped,
             chain.skipped,
-            _number,
-            wire.encode,
+            (_number, wire.encode),
         )
     for key, chain in old_chains.items():
         if key not in new_chains:
@@ -211,8 +214,7 @@ def _epoch(changes: Changes, prefix: bytes, old: Epoch | None, new: Epoch | None
                 prefix + b"/skip/" + _chain_key(key),
                 chain.skipped,
                 {},
-                _number,
-                wire.encode,
+                (_number, wire.encode),
             )
 
 

@@ -21,6 +21,7 @@ from groupcrypt.protocol import sender_key, wire
 from groupcrypt.protocol.broadcast import Append, token_hash, write_request
 from groupcrypt.protocol.content import LeaveContent, read_content
 from groupcrypt.protocol.device import people, post
+from groupcrypt.protocol.device.post import Sender
 from groupcrypt.protocol.device.state import Address, InboxRow, Stray, Work
 from groupcrypt.protocol.events import (
     DirectReceived,
@@ -89,8 +90,8 @@ def absorb(work: Work, turn: Turn) -> None:
                 account,
                 letter.kind,
                 letter.body,
-                letter.gate,
-                letter.renew or None,
+                gate=letter.gate,
+                renew=letter.renew or None,
             )
     if any(letter.renew for letter in turn.letters):
         people.replace_prekeys(work)
@@ -168,21 +169,15 @@ def take(work: Work, row: InboxRow) -> int:
 # --- letters ---------------------------------------------------------------------------------
 
 
-def receive_item(
-    work: Work,
-    device: DeviceId,
-    account: AccountId,
-    proven: bool,
-    kind: int,
-    body: bytes,  # noqa: FBT001  # a fact of the session
-) -> None:
+def receive_item(work: Work, sender: Sender, kind: int, body: bytes) -> None:
     """One item of an opened payload (spec 12.3); may raise a `RemoteError`."""
+    device, account = sender.device, sender.account
     try:
         letter = LetterKind(kind)
     except ValueError:
         work.events.append(Rejected("unknown-type", None, "a letter of a later version"))
         return
-    if letter in post.SECRETS and not proven:
+    if letter in post.SECRETS and not sender.proven:
         raise NotAllowed("a secret over a session that is not proven")
     match letter:
         case LetterKind.PING:
@@ -192,7 +187,7 @@ def receive_item(
         case LetterKind.MAILBOX:
             _mailbox(work, device, wire.decode(Address, body))
         case LetterKind.DIRECT:
-            _direct(work, device, account, proven, wire.decode(Direct, body))
+            _direct(work, sender, wire.decode(Direct, body))
         case LetterKind.ADDRESSES:
             _addresses(work, device, body)
         case LetterKind.WELCOME:
@@ -206,13 +201,8 @@ def _mailbox(work: Work, device: DeviceId, address: Address) -> None:
     work.set_peer(device, replace(peer, core=replace(peer.core, second=address)))
 
 
-def _direct(
-    work: Work,
-    device: DeviceId,
-    account: AccountId,
-    proven: bool,
-    letter: Direct,  # noqa: FBT001  # a fact of the session
-) -> None:
+def _direct(work: Work, sender: Sender, letter: Direct) -> None:
+    device, account, proven = sender.device, sender.account, sender.proven
     said = read_content(letter.content)
     if isinstance(said.content, LeaveContent):
         raise NotAllowed("a leave proposal outside of its group")
@@ -246,11 +236,13 @@ def _group_letter(
         run(work, group, lambda turn: groups.receive_letter(turn, device, kind, body))
         if state.member or kind in (LetterKind.RESEND, LetterKind.KEY_REQUEST):
             return
-    if state is not None and kind == LetterKind.DISTRIBUTION:
-        if sender_key.read_distribution(body).epoch <= state.core.head:
+    distribution = kind == LetterKind.DISTRIBUTION
+    if state is not None and distribution:
+        late = sender_key.read_distribution(body).epoch <= state.core.head
+        if late:
             return  # of the time before we left
     _set_aside(work, Stray(group, device, kind, body))
-    if kind == LetterKind.DISTRIBUTION:  # we are a member that nobody welcomed, or soon will
+    if distribution:  # we are a member that nobody welcomed, or soon will
         ask = wire.encode(WelcomeRequest(group))
         post.queue(work, device, account, LetterKind.WELCOME_REQUEST, ask)
 

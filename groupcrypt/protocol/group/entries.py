@@ -2,7 +2,7 @@
 
 Rules of this file:
 - A change alters no roster until the topic echoes it as the first valid entry.
-- Fresh secrets go out before the entry (its upload is gated on the letters); a retry draws a new one.
+- Fresh secrets go out before the entry (its upload waits for the letters); a retry draws anew.
 - After a fresh-secret entry its successor is still ordered in the same topic: the first valid
   confirm or superseding fresh-secret entry decides.
 - A loser checks its intent against the new head and tries again with jitter, at most 5 times.

@@ -1,4 +1,4 @@
-"""Entering an epoch, carrying chains into it, making it live, erasing what is over (spec 10.3-10.6).
+"""Entering an epoch, carrying chains, making it live, erasing what is over (spec 10.3 to 10.6).
 
 Rules of this file:
 - One place decides: an entry is applied where it stands first and valid in the base epoch's topic.

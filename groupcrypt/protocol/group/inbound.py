@@ -54,13 +54,13 @@ def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) 
             jump.receive_part(turn, sender, wire.decode(LogPart, body))
         case LetterKind.WELCOME_REQUEST:
             wire.decode(WelcomeRequest, body)
-            _member(turn, turn.group.head, sender)
+            _member(turn.group.head, sender)
             turn.letters += welcome_letters(turn.group, sender)
         case _:
             raise NotAllowed(f"a letter of kind {kind.name.lower()} to a member")
 
 
-def _member(turn: Turn, epoch: Epoch, device: DeviceId) -> AccountId:
+def _member(epoch: Epoch, device: DeviceId) -> AccountId:
     account = epoch.roster.account_of(device)
     if account is None:
         raise NotInRoster("the asking device is not a member in that epoch")
@@ -69,8 +69,8 @@ def _member(turn: Turn, epoch: Epoch, device: DeviceId) -> AccountId:
 
 def _secret(turn: Turn, sender: DeviceId, letter: EpochSecret) -> None:
     log_hash = LogHash(letter.log_hash)
-    _member(turn, turn.group.base, sender)
-    if jump.receive_secret(turn, sender, letter):
+    _member(turn.group.base, sender)
+    if jump.receive_secret(turn, letter):
         return
     install_secret(turn, letter.epoch, log_hash, letter.secret)
     after_install(turn)
@@ -94,7 +94,7 @@ def _distribution(turn: Turn, sender: DeviceId, body: bytes) -> None:
         return
     if epoch is None or epoch.core.log_hash != skdm.log_hash:
         return  # its epoch is over, or never was on our log
-    _member(turn, epoch, sender)
+    _member(epoch, sender)
     known = epoch.chains.get((sender, skdm.generation))
     chain = sender_key.accept(body, context=epoch.context(turn.group.id), owner=sender, known=known)
     if known is None:
@@ -147,7 +147,7 @@ def _key_request(turn: Turn, sender: DeviceId, asked: KeyRequest) -> None:
     epoch = turn.group.epochs.get(asked.epoch)
     if epoch is None or epoch.core.log_hash != asked.log_hash:
         return
-    _member(turn, epoch, sender)
+    _member(epoch, sender)
     head = turn.group.head
     if sender in head.roster.devices and head.own is not None and head.keys is not None:
         context = head.context(turn.group.id)
@@ -188,7 +188,11 @@ def _secret_request(turn: Turn, sender: DeviceId, asked: SecretRequest) -> None:
     if asked.epoch >= len(group.hashes):
         return
     if group.hashes[asked.epoch] != asked.log_hash:
+        known = turn.group.forkers
         compare(turn, sender, asked.epoch, LogHash(asked.log_hash))
+        if turn.group.forkers != known:  # news to us, so it may be to the asker: state ours, once
+            ours = SecretRequest(group.id, asked.epoch, group.hashes[asked.epoch])
+            turn.letters.append(Letter(sender, LetterKind.SECRET_REQUEST, wire.encode(ours)))
         return
     epoch = group.epochs.get(asked.epoch)
     if epoch is not None and sender in epoch.roster.devices:
@@ -212,7 +216,7 @@ def compare(turn: Turn, sender: DeviceId, epoch: int, log_hash: LogHash) -> None
         if group.hashes[epoch] != log_hash:
             _forked(turn, account, epoch)
         return
-    jump.peer_ahead(turn, sender, account, epoch, log_hash)
+    jump.peer_ahead(turn, account, epoch, log_hash)
 
 
 def _forked(turn: Turn, account: AccountId, epoch: int) -> None:

@@ -40,9 +40,7 @@ ASK_AGAIN_MS = 60_000
 ASKED_AT_ONCE = 3
 
 
-def peer_ahead(
-    turn: Turn, device: DeviceId, account: AccountId, epoch: int, log_hash: LogHash
-) -> None:
+def peer_ahead(turn: Turn, account: AccountId, epoch: int, log_hash: LogHash) -> None:
     """A member states a head beyond ours: usually the topic brings it, else we ask (10.10)."""
     stated = {**turn.group.stated, account: StatedHead(epoch, log_hash)}
     ahead = turn.group.ahead or Ahead(turn.now, 0, (), 0, None)
@@ -58,8 +56,8 @@ def history_lost(turn: Turn) -> None:
 
 def due(group: GroupState) -> int | None:
     """When to ask for the log of those ahead."""
-    if group.ahead is None or not group.member:
-        return None
+    if group.ahead is None or not group.member or group.core.paused:
+        return None  # on a fork nobody can take us forward; the user decides first
     return max(group.ahead.since + PATIENCE_MS, group.ahead.asked + ASK_AGAIN_MS)
 
 
@@ -133,7 +131,7 @@ def receive_part(turn: Turn, sender: DeviceId, part: LogPart) -> None:
     _apply(turn)
 
 
-def receive_secret(turn: Turn, sender: DeviceId, letter: EpochSecret) -> bool:
+def receive_secret(turn: Turn, letter: EpochSecret) -> bool:
     """A secret for the end of the log we were given; False if this is no jump."""
     ahead = turn.group.ahead
     if ahead is None or ahead.asked == 0 or not ahead.entries:

@@ -124,7 +124,7 @@ def _ready_chain(turn: Turn) -> sender_key.SendingChain:
         chain = sender_key.new_chain(
             turn.me.device, generation, context, now=turn.now / 1000, entropy=turn.entropy
         )
-        given = frozenset()
+        given = frozenset[DeviceId]()
     elif sender_key.needs_refresh(chain, context, turn.now / 1000):
         chain = sender_key.refresh_signing(
             chain, context, now=turn.now / 1000, entropy=turn.entropy

@@ -39,7 +39,6 @@ from groupcrypt.protocol.wire import (
     shape,
 )
 
-
 AddressBytes = Annotated[bytes, Blob(1, limits.MAX_RECORD_BYTES)]  # an AccountRecord (spec 02.4)
 
 

@@ -33,7 +33,7 @@ def create(me: LocalIdentity, data: bytes, *, now: int, entropy: Entropy) -> Gro
     body = replace(body, commit=membership.entry_commit(secret, body.group, 0))
     raw = membership.sign_entry(body, me)
     roster = membership.apply(None, raw)
-    return _start(me, (raw,), [roster], secret, now=now, entropy=entropy)
+    return _start((raw,), [roster], secret, now=now, entropy=entropy)
 
 
 def join(
@@ -53,11 +53,10 @@ def join(
     body, _ = membership.read_entry(entries[-1])
     if not epochs.commit_matches(body, welcome.secret):
         raise AuthenticationFailed("the secret is not the one the last entry committed to")
-    return _start(me, entries, rosters, welcome.secret, now=now, entropy=entropy)
+    return _start(entries, rosters, welcome.secret, now=now, entropy=entropy)
 
 
 def _start(
-    me: LocalIdentity,
     log: tuple[bytes, ...],
     rosters: list[Roster],
     secret: bytes,
