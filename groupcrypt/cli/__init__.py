@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from groupcrypt import __version__
-from groupcrypt.cli import doctor, outcome, serve, vectors
+from groupcrypt.cli import doctor, node, outcome, serve, vectors
 
-COMMANDS: Final = (serve, doctor, vectors)
+COMMANDS: Final = (serve, node, doctor, vectors)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

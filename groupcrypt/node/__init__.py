@@ -39,6 +39,8 @@ from groupcrypt.protocol.identity import Card
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.store import SqliteStore, Store, create_key_file
 
+__all__ = ["Contact", "Group", "Message", "Node", "open_node", "run_node"]
+
 EVENTS_KEPT: Final = 1_024  # per listener; the oldest go when it does not keep up
 CARD_SECONDS: Final = 30.0  # to reach the server for an imported card
 Connecting = Callable[[str, bytes], AbstractAsyncContextManager[Connection]]
