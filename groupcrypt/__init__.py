@@ -10,7 +10,8 @@ from groupcrypt.errors import (
     StoreError,
     TransportError,
 )
-from groupcrypt.node import Contact, Group, Message, Node, open_node, run_node
+from groupcrypt.node import Node, open_node, run_node
+from groupcrypt.node.handles import Contact, Group, Message
 from groupcrypt.protocol.content import CustomContent, ReceiptContent, TextContent
 from groupcrypt.protocol.events import Departed, Event, MembershipChanged, MessageSettled
 from groupcrypt.protocol.identity import Card

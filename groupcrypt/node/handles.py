@@ -7,14 +7,16 @@ Rules of this file:
 """
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
 from groupcrypt.errors import LocalError, UnknownDevice
 from groupcrypt.protocol import device
 from groupcrypt.protocol.content import Content, CustomContent, ReceiptContent, TextContent
+from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.events import (
     ChangeFailed,
     Departed,
@@ -27,16 +29,31 @@ from groupcrypt.protocol.events import (
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId, short
 from groupcrypt.protocol.identity import clean_text, read_account_record
 from groupcrypt.protocol.membership import Op, Settings
+from groupcrypt.protocol.primitives import Entropy
 
-if TYPE_CHECKING:
-    from groupcrypt.node import Node
+
+class Shell(Protocol):
+    """What a handle needs of the node it belongs to."""
+
+    @property
+    def state(self) -> DeviceState: ...
+    @property
+    def account(self) -> AccountId: ...
+    @property
+    def entropy(self) -> Entropy: ...
+    async def step(
+        self, act: Callable[[DeviceState, float, Entropy], Step]
+    ) -> tuple[Event, ...]: ...
+    def listening(
+        self,
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]: ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Contact:
     """An account, seen from this node; also one met only as a fellow member."""
 
-    node: "Node"
+    node: Shell
     account: AccountId
 
     @property
@@ -99,7 +116,7 @@ class Contact:
 class Group:
     """A group this node is or was in."""
 
-    node: "Node"
+    node: Shell
     id: GroupId
 
     @property
@@ -267,7 +284,7 @@ class Message:
         return "<Message>"
 
 
-def known_contact(node: "Node", account: AccountId) -> Contact:
+def known_contact(node: Shell, account: AccountId) -> Contact:
     """A contact that is known; raises `UnknownDevice`."""
     if account not in node.state.people:
         raise UnknownDevice("no contact with this id: import its contact card first")
