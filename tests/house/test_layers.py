@@ -47,9 +47,15 @@ PAIRWISE_SIDE = {f"protocol.{name}" for name in ("handshake", "ratchet", "pairwi
 # Third parties, and which modules or folders alone import them. The doctor asks each for its
 # version and tries it out.
 IMPORTERS: Mapping[str, tuple[str, ...]] = {
-    "cryptography": ("protocol.primitives", "server.certificate", "cli.checks"),
+    "cryptography": (
+        *("protocol.primitives", "server.certificate", "cli.checks"),
+        "cli.bench.floors",  # what a floor is made of; it may not go through the library
+    ),
     "msgpack": ("protocol.wire",),
-    "sqlite3": ("store.database", "server.engines", "cli.checks", "cli.checks_given"),
+    "sqlite3": (
+        *("store.database", "server.engines", "cli.checks", "cli.checks_given"),
+        "cli.bench.floors",
+    ),
 }
 
 # What computes and does nothing else. Add to it only what has no clock, no state and no I/O.
