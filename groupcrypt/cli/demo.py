@@ -193,6 +193,7 @@ async def _a_joiner(stage: _Stage) -> None:
 async def _a_crash(stage: _Stage) -> list[Path]:
     show, bob = stage.show, stage.people["bob"]
     show.scene("bob's process is killed with SIGKILL, and started again later")
+    await bob.taken()
     await bob.kill()
     copies = [stage.copied("bob")]
     before = len(bob.texts())

@@ -47,6 +47,7 @@ class Actor:
         nursery.start_soon(self._listen, self._process)
         self.ready = await self.wait("be ready", lambda line: line["type"] == "ready", begin)
         await self.wait("connect", lambda line: line["type"] == "connected", begin)
+        await self.published()
 
     async def _listen(self, process: trio.Process) -> None:
         assert process.stdout is not None  # asked for
@@ -95,6 +96,23 @@ class Actor:
         return await self.wait(
             f"read {text!r}", lambda line: line["type"] == "message" and line["text"] == text
         )
+
+    async def published(self) -> None:
+        """Wait until the server has everything of it, such as what its card names."""
+        await self._emptied("outbox")
+
+    async def taken(self) -> None:
+        """Wait until its application has acknowledged everything it was shown."""
+        await self._emptied("inbox")
+
+    async def _emptied(self, box: str) -> None:
+        with trio.move_on_after(WAIT_SECONDS):
+            while (await self.do("describe"))["node"][box]:  # noqa: ASYNC110  # see below
+                await trio.sleep(
+                    0.01
+                )  # a process elsewhere is asked: there is no event to wait for
+            return
+        raise NotSeen(f"{self.name}'s {box} does not get empty")
 
     async def kill(self) -> None:
         """SIGKILL: the process gets no chance to say goodbye."""
