@@ -134,4 +134,17 @@ def closing_head(previous_head: bytes, count: int, head: bytes) -> bytes:
     return digest("chain head", previous_head, number(count), head) if count else previous_head
 
 
-# --- spec 10: the key schedule of an epoch (to be written with that chapter) ----------------------
+# --- spec 10.3, 10.4: the key schedule of an epoch --------------------------------------------------
+
+EPOCH_KEYS = "salt init topic header control confirm membership exporter authenticator".split()
+
+
+def expand(key: bytes, label: str, *parts: bytes) -> bytes:
+    """RFC 5869's second half, one block."""
+    return hmac_sha256(key, framed(label, [*parts]) + b"\x01")
+
+
+def epoch_keys(secret: bytes, group: bytes, epoch: int, log_hash: bytes) -> dict[str, bytes]:
+    root = hmac_sha256(log_hash, secret)
+    place = (group, number(epoch), log_hash)
+    return {name: expand(root, "epoch " + name, *place) for name in EPOCH_KEYS}

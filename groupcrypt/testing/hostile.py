@@ -84,6 +84,13 @@ class HostileWorld(Simulation):
             self.now -= self.skew.get(actor.name, 0.0)
             self.hostile.client = ""
 
+    def push(self, *names: str) -> None:
+        """These devices send all they have, and read nothing meanwhile."""
+        for name in names:
+            actor = self.devices[name]
+            while self._upload(actor) or self._fetch(actor):
+                pass
+
     def _do(self, name: str, act: Callable[[Device], Step]) -> tuple[Event, ...]:
         with self._as(self.devices[name]):
             return super()._do(name, act)

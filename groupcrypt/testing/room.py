@@ -1,4 +1,4 @@
-"""A group among made-up devices, without sessions or server: the test hands everything over (spec 10).
+"""A group of made-up devices without sessions or server: the test hands everything over (spec 10).
 
 Rules of this file:
 - A `Seat` is a device with its view of the group; a step on it is a `Turn`, adopted at once.

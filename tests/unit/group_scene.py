@@ -3,21 +3,20 @@
 from dataclasses import replace
 
 from groupcrypt.protocol import group as groups
-from groupcrypt.protocol import membership, sender_key, wire
+from groupcrypt.protocol import wire
 from groupcrypt.protocol.events import Event, Rejected
 from groupcrypt.protocol.group import LetterKind
-from groupcrypt.protocol.group.entries import SealedEntry
 from groupcrypt.protocol.group.letters import (
     EpochSecret,
     KeyRequest,
     SecretRequest,
     WelcomeRequest,
 )
-from groupcrypt.protocol.group.secrets import derived_secret
-from groupcrypt.protocol.group.state import Epoch, frame_keys, need_keys
+from groupcrypt.protocol.group.state import Epoch
 from groupcrypt.protocol.identifiers import DeviceId, LogHash
 from groupcrypt.protocol.membership import Op
-from groupcrypt.protocol.sender_key import CONFIRM, ENTRY
+from groupcrypt.testing import control_records
+from groupcrypt.testing.control_records import signed_entry
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.room import Posted, Room
 
@@ -32,32 +31,18 @@ def codes(events: list[Event]) -> list[str]:
     return [event.code for event in events if isinstance(event, Rejected)]
 
 
-def control(epoch: Epoch, kind: int, plain: bytes) -> bytes:
-    """A control record as any member of an epoch can make it."""
-    keys = need_keys(epoch)
-    return sender_key.seal_control(kind, plain, keys.control, frame_keys(epoch), entropy=RANDOM)
-
-
 def entry_record(epoch: Epoch, raw: bytes, *addresses: bytes) -> bytes:
-    return control(epoch, ENTRY, wire.encode(SealedEntry(raw, addresses)))
+    return control_records.entry_record(epoch, raw, RANDOM, *addresses)
 
 
 def confirm_record(epoch: Epoch, raw: bytes) -> bytes:
-    return control(epoch, CONFIRM, raw)
+    return control_records.confirm_record(epoch, raw, RANDOM)
 
 
 def drafted(room: Room, name: str, op: Op, data: object, secret: bytes | None = None) -> bytes:
     """A valid entry by a member on its head; a derived secret is made to fit."""
     seat = room.seats[name]
-    group = seat.group
-    body = membership.draft(
-        group.roster, author=seat.me, op=op, data=wire.encode(data), now=room.now / 1000
-    )
-    if secret is None:
-        init = need_keys(group.head).init
-        secret = derived_secret(init, membership.commitless(body))
-    commit = membership.entry_commit(secret, group.id, body.epoch)
-    return membership.sign_entry(replace(body, commit=commit), seat.me)
+    return signed_entry(seat.group, seat.me, op, data, secret)
 
 
 def refused(room: Room, name: str, body: bytes, code: str) -> None:

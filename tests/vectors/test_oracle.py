@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,6 +119,42 @@ def assert_opens(
     )
     assert len(padded) + 56 == oracle.padded_length(4 + 56 + len(bundle))
     assert padded == ((len(bundle) + 56).to_bytes(4, "big") + bundle).ljust(len(padded), b"\0")
+
+
+GROUPS = chapter("10-groups")
+
+
+@pytest.mark.spec("10.3-1")
+def test_the_keys_of_an_epoch() -> None:
+    schedules = [one for one in GROUPS.values() if "secret" in one["given"]]
+    assert len(schedules) == 3
+    for vector in schedules:
+        secret, group, log_hash = raw(vector["given"], "secret", "group", "log_hash")
+        found = oracle.epoch_keys(secret, group, vector["given"]["epoch"], log_hash)
+        for way in ("write", "read"):
+            token = oracle.expand(found["topic"], f"topic {way}", oracle.number(0))
+            found[f"{way}_token"] = token
+        assert {name: key.hex() for name, key in found.items()} == vector["then"]
+
+
+@pytest.mark.spec("10.3-1")
+def test_the_derived_secret_of_an_epoch() -> None:
+    (vector,) = [one for one in GROUPS.values() if "init" in one["given"]]
+    init, body = raw(vector["given"], "init", "body")
+    commitless = body.replace(b"c" * 32, bytes(32))
+    secret = oracle.expand(init, "epoch derived", commitless)
+    commit = oracle.mac(secret, "entry commit", b"g" * 32, oracle.number(8))
+    assert (secret.hex(), commit.hex()) == (vector["then"]["secret"], vector["then"]["commit"])
+
+
+def test_ranks() -> None:
+    (vector,) = [one for one in GROUPS.values() if "devices" in one["given"]]
+    (log_hash,) = raw(vector["given"], "rank_log_hash")
+    mixed = [
+        oracle.digest("confirm rank", log_hash, bytes.fromhex(one))
+        for one in vector["given"]["devices"]
+    ]
+    assert [sorted(mixed).index(one) for one in mixed] == vector["then"]["ranks"]
 
 
 def test_running_heads() -> None:
