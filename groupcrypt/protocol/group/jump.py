@@ -37,6 +37,7 @@ from groupcrypt.protocol.primitives import ZERO32
 
 PATIENCE_MS = 60_000
 ASK_AGAIN_MS = 60_000
+MAX_PAUSE_MS = 3_600_000
 ASKED_AT_ONCE = 3
 
 
@@ -58,7 +59,9 @@ def due(group: GroupState) -> int | None:
     """When to ask for the log of those ahead."""
     if group.ahead is None or not group.member or group.core.paused:
         return None  # on a fork nobody can take us forward; the user decides first
-    return max(group.ahead.since + PATIENCE_MS, group.ahead.asked + ASK_AGAIN_MS)
+    # Twice as late each time: who states a head that nobody can show costs little for ever.
+    pause = min(max(ASK_AGAIN_MS, group.ahead.asked - group.ahead.since), MAX_PAUSE_MS)
+    return max(group.ahead.since + PATIENCE_MS, group.ahead.asked + pause)
 
 
 def tick(turn: Turn) -> None:
