@@ -126,12 +126,17 @@ def publish_device(work: Work) -> None:
 
 
 def top_up_pool(work: Work, count: int) -> None:
-    """Make one-time prekeys and put their public halves into the pool (spec 05.2)."""
+    """Make one-time prekeys and put their public halves into the pool, sealed (spec 05.2).
+
+    They name the device and are signed by it, so the server must not be able to read them.
+    """
     while count > 0:
         core = work.state.core
         some = min(count, MAX_POOL_PUT_ITEMS)
         made, items = handshake.make_one_time(core.identity, core.pool_next, some, work.entropy)
-        put = PoolPut(core.put_token, token_hash(core.take_token), core.pool_next, items)
+        opening = core.device_slot.opening
+        sealed = tuple(identity.seal_slot(opening, item, work.entropy) for item in items)
+        put = PoolPut(core.put_token, token_hash(core.take_token), core.pool_next, sealed)
         work.post(write_request(0, put))
         work.set(prekeys=handshake.with_one_time(work.state.prekeys, made))
         work.set_core(pool_next=core.pool_next + some)

@@ -296,7 +296,7 @@ def start(
     session = pairwise.start(
         work.me,
         bundle,
-        one_time,
+        None if one_time is None else identity.open_slot(entry.slot_key, one_time),
         my_list=(mine.version, mine.hash),
         peer_list=(theirs.version, theirs.hash),
         resumption=peer.session,
