@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from groupcrypt.protocol import device, membership, sender_key, wire
+from groupcrypt.protocol import broadcast, device, membership, sender_key, wire
 from groupcrypt.protocol.broadcast import Append, Broadcast, Entry, Page, Read, Reply, Request
 from groupcrypt.protocol.broadcast import TopicKind as Kind
 from groupcrypt.protocol.device import post, records
@@ -110,6 +110,24 @@ class HostileWorld(Simulation):
     def _tick(self, actor: Device) -> bool:
         with self._as(actor):
             return super()._tick(actor)
+
+
+class Since:
+    """What all devices append from now on."""
+
+    def __init__(self, world: Simulation) -> None:
+        self.world = world
+        self.marks = {name: len(each.wire) for name, each in world.devices.items()}
+
+    def appends(self) -> list[tuple[str, Append]]:
+        """Who sent it, and what."""
+        found: list[tuple[str, Append]] = []
+        for name, each in self.world.devices.items():
+            for raw in each.wire[self.marks[name] :]:
+                _, request = broadcast.read_request(raw)
+                if isinstance(request, Append):
+                    found.append((name, request))
+        return found
 
 
 # --- handing things over ----------------------------------------------------------------------
@@ -216,6 +234,7 @@ def as_sender(group: GroupState, owner: DeviceId, chain: SendingChain) -> Sendin
 __all__ = [
     "HostileServer",
     "HostileWorld",
+    "Since",
     "as_sender",
     "changed",
     "drafted",

@@ -231,7 +231,7 @@ class Simulation:
             if actor.online:
                 self._act(actor)
 
-    def settle(self, limit: int = 100_000, quiet: float = 300.0) -> None:
+    def settle(self, limit: int = 5_000, quiet: float = 300.0) -> None:
         """Faults off; until nobody has anything to do for `quiet` seconds (spec 12.4)."""
         faults, self.faults = self.faults, Faults()
         try:
