@@ -10,10 +10,25 @@ from groupcrypt.errors import (
     StoreError,
     TransportError,
 )
-from groupcrypt.node import Node, open_node, run_node
-from groupcrypt.node.handles import Contact, Group, Message
+from groupcrypt.node import (
+    Connected,
+    Contact,
+    Disconnected,
+    Group,
+    Message,
+    Node,
+    Skipped,
+    open_node,
+    run_node,
+)
 from groupcrypt.protocol.content import CustomContent, ReceiptContent, TextContent
-from groupcrypt.protocol.events import Departed, Event, MembershipChanged, MessageSettled
+from groupcrypt.protocol.events import (
+    Departed,
+    Event,
+    GroupJoined,
+    MembershipChanged,
+    MessageSettled,
+)
 from groupcrypt.protocol.identity import Card
 from groupcrypt.server import serve
 from groupcrypt.store import MemoryStore, SqliteStore, Store
@@ -22,11 +37,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Card",
+    "Connected",
     "Contact",
     "CustomContent",
     "Departed",
+    "Disconnected",
     "Event",
     "Group",
+    "GroupJoined",
     "GroupcryptError",
     "LocalError",
     "MembershipChanged",
@@ -36,6 +54,7 @@ __all__ = [
     "Node",
     "ReceiptContent",
     "RemoteError",
+    "Skipped",
     "SqliteStore",
     "Store",
     "StoreError",

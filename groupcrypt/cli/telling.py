@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from groupcrypt.cli import outcome
-from groupcrypt.node import Contact, Group, Message, Node
+from groupcrypt.node import Contact, Group, Happening, Message, Node
 from groupcrypt.protocol import events
-from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.identifiers import AccountId
 
 Fields = dict[str, Any]
@@ -60,7 +59,7 @@ class Teller:
             "epoch": message.epoch,
         }
 
-    def _event(self, event: Event) -> Fields | None:  # noqa: PLR0911  # one for each kind
+    def _event(self, event: Happening) -> Fields | None:  # noqa: PLR0911  # one for each kind
         match event:
             case events.MembershipChanged():
                 return {

@@ -5,7 +5,23 @@ Rules of this package:
 - One connection, no reconnecting and no state that outlives it.
 """
 
-from groupcrypt.connection.client import Connection, Incoming, Replied, connect, connected
+from groupcrypt.connection.client import (
+    Connection,
+    Incoming,
+    Replied,
+    connect,
+    connected,
+    trusted_pin,
+)
 from groupcrypt.connection.tls import ALPN, pin_of
 
-__all__ = ["ALPN", "Connection", "Incoming", "Replied", "connect", "connected", "pin_of"]
+__all__ = [
+    "ALPN",
+    "Connection",
+    "Incoming",
+    "Replied",
+    "connect",
+    "connected",
+    "pin_of",
+    "trusted_pin",
+]

@@ -11,15 +11,16 @@ It keeps no subscriptions, cursors or outbox (`node` does), and never logs.
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, Self
 
 import trio
 
-from groupcrypt.connection.tls import open_tls
+from groupcrypt.connection.tls import open_tls, shown_pin
 from groupcrypt.errors import (
+    CertificateMismatch,
     RemoteError,
     ServerRefused,
     ServerUnreachable,
@@ -124,6 +125,14 @@ class Connection:
             return await self._incoming.receive()
         except trio.EndOfChannel:
             raise self._over() from None
+
+    def ready(self, most: int) -> list[Incoming]:
+        """Up to `most` things that have come already, without waiting for any."""
+        found: list[Incoming] = []
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while len(found) < most:
+                found.append(self._incoming.receive_nowait())
+        return found
 
     async def greet(self) -> None:
         """Say hello and take in the server's limits; raises `TransportError`."""
@@ -282,17 +291,44 @@ async def _greeted(connection: Connection, deadline: float) -> None:
         raise ServerUnreachable("the server does not greet") from None
 
 
-async def _open(address: str, pin: bytes | None) -> trio.abc.Stream:
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdecimal() or int(port) >= 2**16:
-        raise ServerUnreachable("a server's address has the form host:port")
+async def trusted_pin(address: str) -> bytes:
+    """What to pin of a server met for the first time, whoever it is (spec 13.2).
+
+    32 zeros if the web's authorities vouch for it, else the pin of the key it shows. Raises
+    `ServerUnreachable` or `TransportError`.
+    """
     try:
-        stream = await trio.open_tcp_stream(host, int(port))
-    except (OSError, ValueError):  # no such host; a name that cannot be one
-        raise ServerUnreachable(f"nobody answers at {address}") from None
+        async with connect(address):
+            return bytes(32)
+    except CertificateMismatch:
+        pass
+    try:
+        with trio.fail_after(CONNECT_SECONDS):
+            host, stream = await _dial(address)
+            try:
+                return await shown_pin(stream, host)
+            finally:
+                await trio.aclose_forcefully(stream)
+    except trio.TooSlowError:
+        raise ServerUnreachable(f"{address} does not answer") from None
+
+
+async def _open(address: str, pin: bytes | None) -> trio.abc.Stream:
+    host, stream = await _dial(address)
     try:
         return await open_tls(stream, host, pin)
     except BaseException:
         await trio.aclose_forcefully(stream)
         raise
+
+
+async def _dial(address: str) -> tuple[str, trio.abc.Stream]:
+    """The host of an address, and an open stream to it."""
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or int(port) >= 2**16:
+        raise ServerUnreachable("a server's address has the form host:port")
+    try:
+        return host, await trio.open_tcp_stream(host, int(port))
+    except (OSError, ValueError):  # no such host; a name that cannot be one
+        raise ServerUnreachable(f"nobody answers at {address}") from None

@@ -37,9 +37,21 @@ async def open_tls(
     stream: trio.abc.Stream, host: str, pin: bytes | None
 ) -> "trio.SSLStream[trio.abc.Stream]":
     """Shake hands over `stream`; raises `CertificateMismatch` or `TransportError` (spec 13.2)."""
-    secured = trio.SSLStream(
-        stream, client_context(pin), server_hostname=host, https_compatible=True
-    )
+    secured = await _shake_hands(stream, host, client_context(pin))
+    if pin is not None and not equal(_shown(secured), pin):
+        raise CertificateMismatch("the server's key is not the pinned one")
+    return secured
+
+
+async def shown_pin(stream: trio.abc.Stream, host: str) -> bytes:
+    """The pin of whatever key the other side shows; for trust on first use (spec 13.2)."""
+    return _shown(await _shake_hands(stream, host, client_context(bytes(32))))
+
+
+async def _shake_hands(
+    stream: trio.abc.Stream, host: str, context: ssl.SSLContext
+) -> "trio.SSLStream[trio.abc.Stream]":
+    secured = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
     try:
         await secured.do_handshake()
     except trio.BrokenResourceError as error:
@@ -49,11 +61,14 @@ async def open_tls(
         raise TransportError("the TLS handshake failed") from None
     if secured.selected_alpn_protocol() != ALPN:
         raise TransportError("this is not a groupcrypt server")
-    if pin is not None:
-        certificate = secured.getpeercert(binary_form=True)
-        if certificate is None or not equal(pin_of(certificate), pin):
-            raise CertificateMismatch("the server's key is not the pinned one")
     return secured
+
+
+def _shown(secured: "trio.SSLStream[trio.abc.Stream]") -> bytes:
+    certificate = secured.getpeercert(binary_form=True)
+    if certificate is None:
+        raise CertificateMismatch("the server shows no certificate")
+    return pin_of(certificate)
 
 
 def pin_of(certificate: bytes) -> bytes:

@@ -1,35 +1,52 @@
 """The owner of a device's state: compute, commit, adopt (spec 12.1).
 
 Rules of this file:
-- One task computes and commits. What arrived during a commit forms the next one; there is no timer.
-- A state is adopted, and its outcome told, only after its changes are durable.
-- A caller that is cancelled while its input waits takes the input back; later, it will have happened.
-- A failed commit ends the core: nothing was adopted, nothing sent; opening the store again reloads.
+- A step is computed at once, on the newest computed state. What gathers while a commit runs is the
+  next commit; there is no timer and no task: whoever waits first commits for all.
+- A state is adopted, and its events told, only after its changes are durable.
+- From the moment a step is computed until its commit is over nobody is cancelled: who gets an
+  answer knows what happened, who is cancelled knows that nothing did.
+- A failed commit ends the core: nothing of it was adopted, told or sent.
+
+It knows no network, and of time only what the clock says.
 """
 
-from collections import deque
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
 
 import trio
 
-from groupcrypt.errors import LocalError, RemoteError, StoreError
+from groupcrypt.errors import GroupcryptError, LocalError, StoreError
 from groupcrypt.protocol.device.state import DeviceState, Step
-from groupcrypt.protocol.events import Event
+from groupcrypt.protocol.events import Event, Rejected
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.store import Store
 
-Act = Callable[[DeviceState], Step]
-WAITING = 1_024  # inputs that may wait for the commit under way; more wait outside
-BATCH = 256  # inputs that share one commit
+PURGE_SECONDS: Final = 0.8  # from a deletion to its erasure; spec 16.3 gives a second
+INTERNAL: Final = "internal"  # the code of input that showed a fault of ours
+
+_log = logging.getLogger("groupcrypt.node")
+T = TypeVar("T")
+
+
+class Act(Protocol):
+    """A function of `protocol.device` whose other arguments are filled in."""
+
+    def __call__(self, state: DeviceState, /, *, now: float, entropy: Entropy) -> Step:
+        """Compute a step; raises a `LocalError` or `RemoteError` if there is none."""
+        ...
 
 
 @dataclass(eq=False, slots=True)
-class _Job:
-    act: Act
-    done: trio.Event = field(default_factory=trio.Event)
-    step: Step | None = None
-    error: Exception | None = None
+class _Batch:
+    """Steps that are committed together."""
+
+    steps: list[Step] = field(default_factory=list[Step])
+    over: bool = False
+    error: StoreError | None = None
 
 
 class Core:
@@ -44,113 +61,167 @@ class Core:
         *,
         threads: bool = True,
     ) -> None:
-        """`threads`: commit in a worker thread; off for stores that live in memory."""
+        """`threads`: use the store in a worker thread; off for stores that live in memory."""
         self.state = state
+        self.front = state  # the newest computed one
         self.store = store
         self.entropy = entropy
         self.clock = clock
         self.failure: StoreError | None = None
-        self.listeners: list[Callable[[Event], None]] = []
-        self._threads = threads
-        self._jobs: deque[_Job] = deque()
-        self._room = trio.CapacityLimiter(WAITING)
-        self._wake = trio.Event()
+        self.closed = False
+        self._listeners: list[Callable[[Event], None]] = []
+        self._threads = trio.CapacityLimiter(1) if threads else None
+        self._gathering = _Batch()
+        self._turn = trio.Lock()
         self._changed = trio.Event()
 
     @property
     def changed(self) -> trio.Event:
-        """Set at the next adoption; ask for it before looking at `state`."""
+        """Set when something is to be looked at again; ask for it before looking."""
         return self._changed
 
-    async def do(self, act: Act) -> Step:
-        """Let `act` take a step; returns it once durable. Raises what `act` raises, `StoreError`."""
-        job = await self._put(act)
-        try:
-            await job.done.wait()
-        except trio.Cancelled:
-            if job in self._jobs:
-                self._jobs.remove(job)
-            raise
-        if job.error is not None:
-            raise job.error
-        assert job.step is not None  # done without error
-        return job.step
-
-    async def post(self, act: Act) -> None:
-        """Queue an input whose outcome nobody waits for; waits only while too much is queued."""
-        await self._put(act)
-
-    async def _put(self, act: Act) -> _Job:
-        while len(self._jobs) >= WAITING and self.failure is None:
-            await self._changed.wait()
-        if self.failure is not None:
-            raise self.failure
-        job = _Job(act)
-        self._jobs.append(job)
-        self._wake.set()
-        return job
-
-    async def run(self) -> None:
-        """Take steps until cancelled, or until a commit fails: then `failure` is set and raised."""
-        while True:
-            while not self._jobs:
-                self._wake = trio.Event()
-                await self._wake.wait()
-            batch = [self._jobs.popleft() for _ in range(min(BATCH, len(self._jobs)))]
-            with trio.CancelScope(shield=True):  # the outcome of a commit is always learned
-                await self._commit(batch)
-            if self.failure is not None:
-                raise self.failure
-            await trio.lowlevel.checkpoint()
-
-    async def _commit(self, batch: list[_Job]) -> None:
-        state, changes = self.state, dict[bytes, bytes | None]()
-        events: list[Event] = []
-        for job in batch:
-            try:
-                job.step = job.act(state)
-            except (LocalError, RemoteError) as error:
-                job.error = error
-                continue
-            state = job.step.state
-            changes.update(job.step.changes)
-            events += job.step.events
-        try:
-            if changes:
-                await self._write(changes)
-        except StoreError as error:
-            self._fail(batch, error)
-            return
-        self.state = state
+    def nudge(self) -> None:
+        """Let everybody who waits for `changed` look again."""
         self._changed.set()
         self._changed = trio.Event()
-        for job in batch:
-            job.done.set()
+
+    @contextmanager
+    def heard(self, listener: Callable[[Event], None]) -> Generator[None]:
+        """Tell every event to `listener`, which neither waits nor raises, while this is open."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    async def until(self, look: Callable[[], T | None]) -> T:
+        """Wait until `look` finds something; raises `StoreError` or `LocalError` at the end.
+
+        Nobody is cancelled between the finding and the return: what was found may be used up.
+        """
+        await trio.lowlevel.checkpoint()
+        while True:
+            changed = self._changed
+            found = look()
+            if found is not None:
+                return found
+            self._check()
+            await changed.wait()
+
+    @trio.lowlevel.enable_ki_protection
+    async def do(self, act: Act) -> Step:
+        """Take one step; returns it once durable. Raises what `act` raises, and `StoreError`.
+
+        Cancelled, it has done nothing.
+        """
+        await trio.lowlevel.checkpoint()
+        step = self.enter(act)
+        await self.flush()
+        return step
+
+    @trio.lowlevel.enable_ki_protection
+    def enter(self, act: Act) -> Step:
+        """Compute a step for the next commit; `flush` has to follow without an await between."""
+        self._check()
+        step = act(self.front, now=self.clock(), entropy=self.entropy)
+        self._gathering.steps.append(step)
+        self.front = step.state
+        return step
+
+    def take(self, act: Act) -> None:
+        """As `enter`, for input of others: what the device cannot digest ends as an event."""
+        self._check()
+        try:
+            self.enter(act)
+        except Exception as error:  # noqa: BLE001  # a step is pure: nothing was changed by it
+            code = error.code if isinstance(error, GroupcryptError) else INTERNAL
+            kind = type(error).__name__  # no text: it may quote the input
+            _log.error("input was dropped: %s", kind)
+            self._gathering.steps.append(Step(self.front, {}, (Rejected(code, None, kind),)))
+
+    @trio.lowlevel.enable_ki_protection
+    async def flush(self) -> None:
+        """Wait until every step entered so far is durable; raises `StoreError` if one is not."""
+        batch = self._gathering
+        if not batch.steps and not self._turn.locked():
+            return
+        with trio.CancelScope(shield=True):
+            async with self._turn:
+                if not batch.over:
+                    self._gathering = _Batch()
+                    await self._commit(batch)
+        if batch.error is not None:
+            raise batch.error
+
+    async def _commit(self, batch: _Batch) -> None:
+        batch.over = True
+        changes: dict[bytes, bytes | None] = {}
+        for step in batch.steps:
+            changes.update(step.changes)
+        try:
+            self._check_store()
+            if changes:
+                await self._in_store(lambda: self.store.commit(changes))
+        except Exception as error:  # noqa: BLE001  # told to everybody concerned, and by `watch`
+            batch.error = self._fail(error)
+            return
+        if batch.steps:
+            self.state = batch.steps[-1].state
+            self.tell(*(event for step in batch.steps for event in step.events))
+            self.nudge()
+
+    async def _in_store(self, use: Callable[[], object]) -> None:
+        if self._threads is None:
+            use()
+        else:
+            await trio.to_thread.run_sync(use, limiter=self._threads)
+
+    def tell(self, *events: Event) -> None:
+        """Let all listeners hear events."""
         for event in events:
-            for listener in self.listeners:
+            for listener in tuple(self._listeners):
                 listener(event)
 
-    async def _write(self, changes: dict[bytes, bytes | None]) -> None:
-        if self._threads:
-            await trio.to_thread.run_sync(self.store.commit, changes)
-        else:
-            self.store.commit(changes)
+    def _fail(self, error: Exception) -> StoreError:
+        """Remember the first failure of the store: it is what everybody is told from now on."""
+        if self.failure is None:
+            kind = type(error).__name__
+            unknown = StoreError(f"the store failed: {kind}")
+            self.failure = error if isinstance(error, StoreError) else unknown
+        self.nudge()
+        return self.failure
 
-    def _fail(self, batch: list[_Job], error: StoreError) -> None:
-        self.failure = error
-        for job in [*batch, *self._jobs]:
-            job.error = error
-            job.done.set()
-        self._jobs.clear()
-        self._changed.set()
+    def _check_store(self) -> None:
+        if self.failure is not None:
+            raise type(self.failure)(*self.failure.args)  # each raise has its own traceback
+
+    def _check(self) -> None:
+        self._check_store()
+        if self.closed:
+            raise LocalError("this node is closed: open it again")
+
+    def close(self) -> None:
+        """Take no more steps."""
+        self.closed = True
+        self.nudge()
+
+    async def watch(self) -> None:
+        """Wait for the store to fail; raises its error."""
+        while self.failure is None:
+            await self._changed.wait()
+        raise self.failure
 
     async def purge_forever(self) -> None:
-        """Erase what replaced rows left behind, at most a second after (spec 16.3)."""
+        """Erase what replaced rows left behind, within a second and at most once (spec 16.3)."""
         while True:
-            await trio.sleep(1)
+            changed = self._changed
             if not self.store.dirty:
+                await changed.wait()
                 continue
-            if self._threads:
-                await trio.to_thread.run_sync(self.store.purge)
-            else:
-                self.store.purge()
+            await trio.sleep(PURGE_SECONDS)
+            try:
+                with trio.CancelScope(shield=True):
+                    await self._in_store(self.store.purge)
+            except Exception as error:  # noqa: BLE001  # ends the node by `watch`
+                self._fail(error)
+                return

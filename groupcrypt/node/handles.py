@@ -2,110 +2,85 @@
 
 Rules of this file:
 - A handle is an id and the node; it reads the committed state, it keeps none of its own.
-- A method returns when its outcome is durable, not when others have heard of it.
+- A method returns when its outcome is durable, or, for a change of a group, decided.
 - Names and texts are cleaned where they are shown, never where they are signed.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
-import trio
-
-from groupcrypt.errors import LocalError, UnknownDevice
+from groupcrypt.errors import LocalError, NotAMember, UnknownDevice
+from groupcrypt.node.core import Act, Core
 from groupcrypt.protocol import device
 from groupcrypt.protocol.content import Content, CustomContent, ReceiptContent, TextContent
-from groupcrypt.protocol.device.state import DeviceState, Step
-from groupcrypt.protocol.events import (
-    ChangeFailed,
-    Departed,
-    EpochLive,
-    Event,
-    MembershipChanged,
-    MessageFailed,
-    MessageSettled,
-)
+from groupcrypt.protocol.events import ChangeFailed, Departed, Event, MembershipChanged
+from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId, short
-from groupcrypt.protocol.identity import clean_text, read_account_record
-from groupcrypt.protocol.membership import Op, Settings
-from groupcrypt.protocol.primitives import Entropy
+from groupcrypt.protocol.identity import Card, clean_text, read_account_record
+from groupcrypt.protocol.membership import Op, Settings, Who
 
 
-class Shell(Protocol):
-    """What a handle needs of the node it belongs to."""
+class Host(Protocol):
+    """What a handle needs of its node."""
 
     @property
-    def state(self) -> DeviceState: ...
-    @property
-    def account(self) -> AccountId: ...
-    @property
-    def entropy(self) -> Entropy: ...
-    async def step(
-        self, act: Callable[[DeviceState, float, Entropy], Step]
-    ) -> tuple[Event, ...]: ...
-    def listening(
-        self,
-    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]: ...
+    def core(self) -> Core: ...
+
+    async def import_card(self, card: "str | Card") -> "Contact": ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Contact:
-    """An account, seen from this node; also one met only as a fellow member."""
+    """An account, seen from this node; also one met only as a fellow member, or its own."""
 
-    node: Shell
+    node: Host
     account: AccountId
 
     @property
     def name(self) -> str:
         """The name the account gave itself, fit for showing; its short id where it is unknown."""
-        if self.account == self.node.account:
-            return clean_text(self.node.state.core.name)
-        person = self.node.state.people.get(self.account)
-        if person is None:
-            return short(self.account)
-        return clean_text(read_account_record(person.record)[0].name) or short(self.account)
+        state = self.node.core.state
+        if self.account == state.account:
+            name = state.core.name
+        else:
+            person = state.people.get(self.account)
+            name = "" if person is None else read_account_record(person.record)[0].name
+        return clean_text(name) or short(self.account)
 
     @property
     def verified(self) -> bool:
         """Whether the user compared safety numbers with this account as it is now."""
-        person = self.node.state.people.get(self.account)
+        person = self.node.core.state.people.get(self.account)
         return person is not None and person.verified
 
     @property
     def paused(self) -> bool:
         """Whether sending is paused because the identity changed; see `accept`."""
-        person = self.node.state.people.get(self.account)
+        person = self.node.core.state.people.get(self.account)
         return person is not None and person.paused
 
     @property
     def safety_number(self) -> str:
         """60 digits to compare aloud; the other side shows the same (spec 02.6)."""
-        return device.safety_number(self.node.state, self.account)
+        return device.safety_number(self.node.core.state, self.account)
 
     async def verify(self) -> None:
         """Remember that the safety numbers were equal."""
-        await self.node.step(
-            lambda s, now, entropy: device.set_verified(s, self.account, now=now, entropy=entropy)
-        )
+        await self.node.core.do(partial(device.set_verified, account=self.account))
 
     async def accept(self) -> None:
         """Accept the account's changed identity and sessions; verification starts anew."""
-        await self.node.step(
-            lambda s, now, entropy: device.accept_identity(
-                s, self.account, now=now, entropy=entropy
-            )
-        )
+        await self.node.core.do(partial(device.accept_identity, account=self.account))
 
-    async def send(self, content: "str | Content") -> MessageId:
+    async def send(self, content: str | Content) -> MessageId:
         """Send a direct message; returns its id once durable. May raise a `LocalError`."""
-        message = MessageId(self.node.entropy(16))
+        core = self.node.core
+        message = MessageId(core.entropy(16))
         said = TextContent(content) if isinstance(content, str) else content
-        await self.node.step(
-            lambda s, now, entropy: device.send_direct(
-                s, self.account, message, said, now=now, entropy=entropy
-            )
-        )
+        act = partial(device.send_direct, account=self.account, message=message, content=said)
+        await core.do(act)
         return message
 
     def __repr__(self) -> str:
@@ -116,139 +91,207 @@ class Contact:
 class Group:
     """A group this node is or was in."""
 
-    node: Shell
+    node: Host
     id: GroupId
+
+    @property
+    def _held(self) -> GroupState:
+        return device.group_state(self.node.core.state, self.id)
+
+    # --- what it is ----------------------------------------------------------------------------
 
     @property
     def title(self) -> str:
         """The group's name, fit for showing."""
-        return clean_text(device.group_state(self.node.state, self.id).roster.settings.name)
+        return clean_text(self.settings.name)
+
+    @property
+    def settings(self) -> Settings:
+        """What the group has agreed on: name, timer, who may add and set the timer (spec 09.2)."""
+        return self._held.roster.settings
 
     @property
     def member(self) -> bool:
         """Whether this account is a member now."""
-        return device.group_state(self.node.state, self.id).member
+        return self._held.member
 
     @property
     def epoch(self) -> int:
         """The number of the newest epoch this node knows."""
-        return device.group_state(self.node.state, self.id).core.head
+        return self._held.core.head
+
+    @property
+    def authenticator(self) -> str:
+        """Eight groups of four hex digits, equal for all who hold the same log up to `epoch`."""
+        digits = self._held.hashes[self.epoch].hex()[:32]
+        return " ".join(digits[at : at + 4] for at in range(0, 32, 4))
 
     @property
     def live(self) -> bool:
         """Whether the newest epoch is confirmed; until then changes wait (spec 10.5)."""
-        core = device.group_state(self.node.state, self.id).core
+        core = self._held.core
         return core.base == core.head
 
     @property
     def members(self) -> tuple[Contact, ...]:
         """The members of the newest epoch, this account among them."""
-        roster = device.group_state(self.node.state, self.id).roster
-        return tuple(Contact(self.node, account) for account in sorted(roster.members))
+        return tuple(Contact(self.node, account) for account in sorted(self._held.roster.members))
 
     @property
     def admins(self) -> tuple[Contact, ...]:
         """The members that may change the group."""
-        roster = device.group_state(self.node.state, self.id).roster
-        return tuple(Contact(self.node, account) for account in sorted(roster.admins))
+        return tuple(Contact(self.node, account) for account in sorted(self._held.roster.admins))
 
-    async def send(self, content: "str | Content", *, expires_after: int = 0) -> MessageId:
-        """Send to all members; returns the message's id once durable. May raise a `LocalError`."""
-        message = MessageId(self.node.entropy(16))
+    # --- messages ------------------------------------------------------------------------------
+
+    async def send(self, content: str | Content, *, expires_after: int | None = None) -> MessageId:
+        """Send to all members; returns the message's id once durable. May raise a `LocalError`.
+
+        `expires_after`: seconds for which it is shown, 0 for ever; None: the group's timer.
+        """
+        core = self.node.core
+        message = MessageId(core.entropy(16))
         said = TextContent(content) if isinstance(content, str) else content
-        await self.node.step(
-            lambda s, now, entropy: device.send(
-                s, self.id, message, said, now=now, entropy=entropy, expires=expires_after
-            )
-        )
+        expires = self.settings.timer if expires_after is None else expires_after
+        act = partial(device.send, group=self.id, message=message, content=said, expires=expires)
+        await core.do(act)
         return message
 
     async def settled(self, message: MessageId) -> None:
         """Wait until an own message is where every member will read it; `LocalError` if never."""
-        async with self.node.listening() as events:
-            if message not in device.group_state(self.node.state, self.id).unsettled:
-                return
-            async for event in events:
-                if isinstance(event, MessageSettled) and event.message == message:
-                    return
-                if isinstance(event, MessageFailed) and event.message == message:
-                    raise LocalError("the message was not sent: you are no longer a member")
 
-    async def add(self, *contacts: Contact) -> None:
-        """Add contacts; returns when the group has decided it. Raises a `LocalError` otherwise."""
+        def look() -> bool | None:
+            held = self._held
+            if message not in held.unsettled:
+                return held.member or message in held.sent
+            return None
+
+        if not await self.node.core.until(look):
+            raise NotAMember("the message was not sent: you are no longer a member")
+
+    # --- changes -------------------------------------------------------------------------------
+
+    async def add(self, *who: Contact | Card | str) -> None:
+        """Add contacts, or the owners of cards; returns when the group has decided it.
+
+        Raises a `LocalError` if it may not or can not be, and what `Node.import_card` raises. A
+        cancelled call does not take back what it has asked for already.
+        """
+        contacts = [
+            one if isinstance(one, Contact) else await self.node.import_card(one) for one in who
+        ]
         accounts = tuple(contact.account for contact in contacts)
-        async with self.node.listening() as events:
-            await self.node.step(
-                lambda s, now, entropy: device.add_members(
-                    s, self.id, accounts, now=now, entropy=entropy
-                )
-            )
-            await self._decided(events, "add", lambda event: set(accounts) <= set(event.added))
+        await self._change(
+            partial(device.add_members, group=self.id, accounts=accounts),
+            "add",
+            lambda held, _: held.roster.members.keys() >= set(accounts),
+        )
 
     async def remove(self, *contacts: Contact) -> None:
         """Remove members; they read nothing sent from now on. Returns when it is decided."""
         accounts = tuple(contact.account for contact in contacts)
-        async with self.node.listening() as events:
-            await self._change(Op.REMOVE, device.remove_data(accounts))
-            await self._decided(events, "remove", lambda event: set(accounts) <= set(event.removed))
+        await self._change(
+            self._op(Op.REMOVE, device.remove_data(accounts)),
+            "remove",
+            lambda held, _: not held.roster.members.keys() & set(accounts),
+        )
 
     async def set_admin(self, contact: Contact, *, admin: bool) -> None:
-        """Make a member an admin, or no longer one."""
-        async with self.node.listening() as events:
-            await self._change(Op.ROLE, device.role_data(contact.account, admin=admin))
-            await self._decided(events, "role", lambda _: True)
+        """Make a member an admin, or no longer one. Returns when it is decided."""
+        await self._change(
+            self._op(Op.ROLE, device.role_data(contact.account, admin=admin)),
+            "role",
+            lambda held, _: held.roster.is_admin(contact.account) == admin,
+        )
 
     async def rename(self, title: str) -> None:
-        """Give the group another name."""
-        old = device.group_state(self.node.state, self.id).roster.settings
-        settings = Settings(title, old.timer, old.who_may_add, old.timer_by)
-        async with self.node.listening() as events:
-            await self._change(Op.POLICY, device.policy_data(settings))
-            await self._decided(events, "policy", lambda _: True)
+        """Give the group another name. Returns when it is decided."""
+        await self._agree(replace(self.settings, name=title))
+
+    async def set_policy(
+        self,
+        *,
+        timer: int | None = None,
+        who_may_add: Who | None = None,
+        timer_by: Who | None = None,
+    ) -> None:
+        """Change the settings that are given; `timer` in seconds, 0: none (spec 09.2)."""
+        old = self.settings
+        await self._agree(
+            Settings(
+                old.name,
+                old.timer if timer is None else timer,
+                old.who_may_add if who_may_add is None else who_may_add,
+                old.timer_by if timer_by is None else timer_by,
+            )
+        )
+
+    async def _agree(self, settings: Settings) -> None:
+        await self._change(
+            self._op(Op.POLICY, device.policy_data(settings)),
+            "policy",
+            lambda held, _: held.roster.settings == settings,
+        )
 
     async def update(self) -> None:
         """Heal this device: fresh secrets over fresh sessions (spec 10.6)."""
-        async with self.node.listening() as events:
-            await self.node.step(
-                lambda s, now, entropy: device.update(s, self.id, now=now, entropy=entropy)
-            )
-            await self._decided(events, "update", lambda event: event.author == self.node.account)
+        me = self.node.core.state.account
+        await self._change(
+            partial(device.update, group=self.id),
+            "update",
+            lambda _, event: event is not None and event.author == me,
+        )
 
     async def leave(self) -> None:
         """Ask to be let go; a `Departed` event tells when another member has done it."""
-        await self.node.step(
-            lambda s, now, entropy: device.leave(s, self.id, now=now, entropy=entropy)
-        )
+        await self.node.core.do(partial(device.leave, group=self.id))
+
+    async def resume(self) -> None:
+        """Go on with this branch of a group that was forked; read spec 10.9 first."""
+        await self.node.core.do(partial(device.resume, group=self.id))
 
     async def wait_live(self) -> None:
-        """Wait until the newest epoch is confirmed."""
-        async with self.node.listening() as events:
-            if self.live or not self.member:
-                return
-            async for event in events:
-                if isinstance(event, (EpochLive, Departed)) and event.group == self.id:
-                    return
+        """Wait until all changes wanted here are decided and the newest epoch is confirmed."""
 
-    async def _change(self, op: Op, data: bytes) -> None:
-        await self.node.step(
-            lambda s, now, entropy: device.change(s, self.id, op, data, now=now, entropy=entropy)
-        )
+        def look() -> bool | None:
+            core = self._held.core
+            busy = core.pending is not None or core.intents or core.base != core.head
+            return None if self.member and busy else True
 
-    async def _decided(
-        self,
-        events: "trio.MemoryReceiveChannel[Event]",
-        operation: str,
-        fits: Callable[[MembershipChanged], bool],
+        await self.node.core.until(look)
+
+    def _op(self, op: Op, data: bytes) -> Act:
+        return partial(device.change, group=self.id, op=op, data=data)
+
+    async def _change(
+        self, act: Act, operation: str, done: Callable[[GroupState, MembershipChanged | None], bool]
     ) -> None:
-        async for event in events:
-            if isinstance(event, ChangeFailed) and event.group == self.id:
-                if event.operation == operation:
-                    raise LocalError(f"the change was given up: {event.code}")
-            if isinstance(event, Departed) and event.group == self.id:
-                raise LocalError("you are no longer a member of this group")
-            if isinstance(event, MembershipChanged) and event.group == self.id:
-                if event.operation == operation and fits(event):
-                    return
+        """Want a change, and wait for what the group decides."""
+        core = self.node.core
+        won: list[MembershipChanged] = []
+        lost: list[str] = []
+
+        def hear(event: Event) -> None:
+            match event:
+                case MembershipChanged(group=self.id) if event.operation == operation:
+                    won.append(event)
+                case ChangeFailed(group=self.id) if event.operation == operation:
+                    lost.append(f"the change was given up: {event.code}")
+                case Departed(group=self.id):
+                    lost.append("you are no longer a member of this group")
+                case _:
+                    pass
+
+        def look() -> bool | None:
+            held = self._held
+            if any(done(held, event) for event in (None, *won)):
+                return True
+            return False if lost else None
+
+        with core.heard(hear):
+            await core.do(act)
+            if not await core.until(look):
+                raise LocalError(lost[0])
 
     def __repr__(self) -> str:
         return "<Group>"
@@ -263,7 +306,7 @@ class Message:
     sender: Contact
     content: Content
     time: int  # milliseconds since 1970 by the sender's clock: shown, never judged
-    expires_after: int
+    expires_after: int  # seconds for which to show it; 0: no limit
     epoch: int
     proven: bool
 
@@ -284,8 +327,8 @@ class Message:
         return "<Message>"
 
 
-def known_contact(node: Shell, account: AccountId) -> Contact:
+def known_contact(node: Host, account: AccountId) -> Contact:
     """A contact that is known; raises `UnknownDevice`."""
-    if account not in node.state.people:
+    if account not in node.core.state.people:
         raise UnknownDevice("no contact with this id: import its contact card first")
     return Contact(node, account)

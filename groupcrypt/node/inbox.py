@@ -1,0 +1,118 @@
+"""Messages on their way to the application, and the one order of all that happens (spec 12.5).
+
+Rules of this file:
+- Messages come from the inbox rows of the store, so none is lost; asking for the next one
+  acknowledges the last, whoever of the node's iterators is asked.
+- In a `Stream` a message stands where the event of its arrival stands.
+"""
+
+from functools import partial
+from math import inf
+from typing import Final, Self
+
+import trio
+
+from groupcrypt.node.core import Core
+from groupcrypt.node.feed import Events, Happening, Skipped
+from groupcrypt.node.handles import Contact, Group, Host, Message
+from groupcrypt.protocol import device
+from groupcrypt.protocol.content import LeaveContent, read_content
+from groupcrypt.protocol.device.state import InboxRow
+from groupcrypt.protocol.events import DirectReceived, MessageReceived
+from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
+
+NOTHING: Final = 0  # no row has this number
+
+
+class Inbox:
+    """What the application has been shown and has not acknowledged; one for each node."""
+
+    def __init__(self, node: Host) -> None:
+        self._node = node
+        self._shown = NOTHING  # the newest row handed out
+        self._open = NOTHING  # the one not acknowledged yet
+
+    @property
+    def core(self) -> Core:
+        return self._node.core
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest message there ever was."""
+        return self.core.state.core.inbox_next - 1
+
+    async def acknowledge(self) -> None:
+        """The application is done with what it was given last."""
+        await trio.lowlevel.checkpoint()
+        if self._open != NOTHING:
+            await self.core.do(partial(device.taken, number=self._open))
+            self._open = NOTHING
+
+    def take(self, upto: float = inf) -> Message | None:
+        """The oldest message not handed out yet, with a number of at most `upto`."""
+        rows = device.unread(self.core.state)
+        row = next((row for row in rows if self._shown < row.number <= upto), None)
+        if row is None:
+            return None
+        self._shown = self._open = row.number
+        return self._message(row)
+
+    def _message(self, row: InboxRow) -> Message:
+        said = read_content(row.content)
+        assert not isinstance(said.content, LeaveContent)  # the device keeps these to itself
+        return Message(
+            MessageId(row.message),
+            None if row.group is None else Group(self._node, GroupId(row.group)),
+            Contact(self._node, AccountId(row.sender)),
+            said.content,
+            said.time,
+            said.expires,
+            row.epoch,
+            row.proven,
+        )
+
+
+class Messages:
+    """Messages, oldest first; what was not acknowledged comes again after a restart."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        if self._inbox.core.closed:
+            raise StopAsyncIteration
+        await self._inbox.acknowledge()
+        return await self._inbox.core.until(self._inbox.take)
+
+
+class Stream:
+    """Messages and events in the order in which they happen; first the messages that wait."""
+
+    def __init__(self, inbox: Inbox, events: Events) -> None:
+        self._inbox = inbox
+        self._events = events
+        self._upto = inbox.newest  # messages up to this one come before the next event
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message | Happening:
+        if self._inbox.core.closed:
+            raise StopAsyncIteration
+        await self._inbox.acknowledge()
+        while True:
+            message = self._inbox.take(self._upto)
+            if message is not None:
+                return message
+            match await self._events.__anext__():
+                case MessageReceived(inbox=number) | DirectReceived(inbox=number):
+                    self._upto = number
+                case Skipped() as skipped:
+                    self._upto = self._inbox.newest  # their events may be gone, they are not
+                    return skipped
+                case event:
+                    self._upto = NOTHING
+                    return event
