@@ -163,6 +163,15 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Diverged:
+    """A sender's own account of its frames is not what was seen here (spec 08.7)."""
+
+    group: GroupId
+    epoch: int
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Forked:
     """Another member follows another log at one epoch; sending is paused (spec 10.9)."""
 
@@ -235,6 +244,7 @@ Event = (
     | AfterClose
     | Gap
     | Missing
+    | Diverged
     | Forked
     | Impersonated
     | RolledBack

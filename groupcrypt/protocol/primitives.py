@@ -26,6 +26,7 @@ from groupcrypt.errors import AuthenticationFailed, BadKey, MalformedFrame
 from groupcrypt.protocol import limits
 
 PREFIX: Final = b"groupcrypt/1 "
+_LENGTH: Final = struct.Struct(">I").pack
 ZERO32: Final = bytes(32)
 NONCE0: Final = bytes(12)  # every AEAD key here is used once, so its nonce is constant (spec 03.4)
 TAG_BYTES: Final = 16
@@ -47,10 +48,15 @@ class Entropy(Protocol):
 
 def framed(label: str, *parts: bytes) -> bytes:
     """The unambiguous encoding of a label and its parts that all derivations use (spec 03.1)."""
-    out = [PREFIX, label.encode("ascii"), b"\0"]
+    out = [_head(label)]
     for part in parts:
-        out += (struct.pack(">I", len(part)), part)
+        out += (_LENGTH(len(part)), part)
     return b"".join(out)
+
+
+@lru_cache(maxsize=512)  # of labels, which are constants
+def _head(label: str) -> bytes:
+    return PREFIX + label.encode("ascii") + b"\0"
 
 
 def number(value: int) -> bytes:
@@ -384,12 +390,16 @@ def _labeled_expand(suite: bytes, key: bytes, label: bytes, info: bytes, length:
 def _hpke_key(shared: bytes, enc: bytes, public: bytes, info: bytes) -> tuple[bytes, bytes]:
     eae = _labeled_extract(_KEM_SUITE, b"", b"eae_prk", shared)
     secret = _labeled_expand(_KEM_SUITE, eae, b"shared_secret", enc + public, 32)
-    psk_hash = _labeled_extract(_HPKE_SUITE, b"", b"psk_id_hash", b"")
-    info_hash = _labeled_extract(_HPKE_SUITE, b"", b"info_hash", info)
-    context = b"\0" + psk_hash + info_hash
+    context = _hpke_context(info)
     prk = _labeled_extract(_HPKE_SUITE, secret, b"secret", b"")
     key = _labeled_expand(_HPKE_SUITE, prk, b"key", context, 32)
     return key, _labeled_expand(_HPKE_SUITE, prk, b"base_nonce", context, 12)
+
+
+@lru_cache(maxsize=16)  # of `info`s, which are constants
+def _hpke_context(info: bytes) -> bytes:
+    psk_hash = _labeled_extract(_HPKE_SUITE, b"", b"psk_id_hash", b"")
+    return b"\0" + psk_hash + _labeled_extract(_HPKE_SUITE, b"", b"info_hash", info)
 
 
 def hpke_seal(public: bytes, info: bytes, ad: bytes, plaintext: bytes, entropy: Entropy) -> bytes:

@@ -12,6 +12,7 @@ Shapes are declared in the chapter that uses them, not here; what is signed is t
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import (
     Annotated,
     Any,
@@ -87,13 +88,22 @@ class BytesLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Codec:
-    """How one field is turned into a msgpack value (`pack`) and back (`read`)."""
+    """How one field becomes a msgpack value (`pack`; None: it is one) and is read back (`read`)."""
 
-    pack: Callable[[Any], Any]
+    pack: Callable[[Any], Any] | None
     read: Callable[[Any], Any]
 
 
-_SHAPES: Final[dict[type, tuple[_Codec, ...]]] = {}
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A shape's codecs, laid out so that encoding and decoding do nothing but what is needed."""
+
+    values: Callable[[Any], tuple[Any, ...]]
+    packs: tuple[tuple[int, Callable[[Any], Any]], ...]  # of the fields that are no msgpack value
+    reads: tuple[Callable[[Any], Any], ...]
+
+
+_SHAPES: Final[dict[type, _Plan]] = {}
 
 
 @dataclass_transform(frozen_default=True)
@@ -101,8 +111,17 @@ def shape(cls: type[T]) -> type[T]:
     """Make `cls` a frozen dataclass that `encode` and `decode` know; its repr shows no values."""
     made = dataclass(frozen=True, slots=True, repr=False)(cls)
     hints = get_type_hints(made, include_extras=True)
-    _SHAPES[made] = tuple(_codec_of(hints[field.name]) for field in fields(made))  # type: ignore[arg-type]  # a dataclass
+    names = [field.name for field in fields(made)]  # type: ignore[arg-type]  # a dataclass
+    codecs = [_codec_of(hints[name]) for name in names]
+    packs = [(place, codec.pack) for place, codec in enumerate(codecs) if codec.pack is not None]
+    _SHAPES[made] = _Plan(_values_of(names), tuple(packs), tuple(codec.read for codec in codecs))
     return made
+
+
+def _values_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 def encode(value: object) -> bytes:
@@ -138,17 +157,19 @@ def _unpack(data: bytes, limit: int) -> Any:
 
 
 def _pack_shape(value: object) -> list[Any]:
-    codecs = _SHAPES[type(value)]
-    names: tuple[str, ...] = getattr(type(value), "__slots__")  # noqa: B009  # `shape` sets it
-    return [codec.pack(getattr(value, name)) for codec, name in zip(codecs, names, strict=True)]
+    plan = _SHAPES[type(value)]
+    values = list(plan.values(value))
+    for place, pack in plan.packs:
+        values[place] = pack(values[place])
+    return values
 
 
 def _read_shape(cls: type[T], value: Any) -> T:
-    codecs = _SHAPES[cls]
-    if not _is_array(value) or len(value) != len(codecs):
-        raise MalformedFrame(f"{cls.__name__}: not an array of {len(codecs)} fields")
+    reads = _SHAPES[cls].reads
+    if not _is_array(value) or len(value) != len(reads):
+        raise MalformedFrame(f"{cls.__name__}: not an array of {len(reads)} fields")
     try:
-        return cls(*[codec.read(item) for codec, item in zip(codecs, value, strict=True)])
+        return cls(*[read(item) for read, item in zip(reads, value, strict=True)])
     except MalformedFrame as error:
         raise type(error)(f"{cls.__name__}: {error}") from None
 
@@ -161,11 +182,7 @@ def _codec_of(hint: Any) -> _Codec:
         return _annotated(args[0], args[1])
     if type(None) in args:  # X | None
         (inner_hint,) = (arg for arg in args if arg is not type(None))
-        inner = _codec_of(inner_hint)
-        return _Codec(
-            lambda value: None if value is None else inner.pack(value),
-            lambda value: None if value is None else inner.read(value),
-        )
+        return _optional(_codec_of(inner_hint))
     if origin is tuple:  # a fixed tuple of parts
         return _fixed(tuple(_codec_of(arg) for arg in args))
     supertype = getattr(hint, "__supertype__", None)
@@ -182,45 +199,63 @@ def _codec_of(hint: Any) -> _Codec:
 def _annotated(base: Any, bound: Any) -> _Codec:
     match bound:
         case Uint(greatest):
-            return _Codec(lambda value: value, lambda value: _read_uint(value, greatest))
+            return _Codec(None, _uint_reader(greatest))
         case Blob(least, most, check):
-            top = least if most is None else most
-            return _Codec(bytes, lambda value: _read_blob(value, least, top, check))
+            return _Codec(bytes, _blob_reader(least, least if most is None else most, check))
         case Text(size):
-            return _Codec(lambda value: value, lambda value: _read_text(value, size))
+            return _Codec(None, lambda value: _read_text(value, size))
         case Many(count):
             item = _codec_of(get_args(base)[0])
+            pack = item.pack
             return _Codec(
-                lambda value: [item.pack(part) for part in value],
+                list if pack is None else lambda value: [pack(part) for part in value],
                 lambda value: _read_many(value, count, item.read),
             )
         case _:
             raise TypeError(f"no codec for {bound!r}")
 
 
+def _optional(inner: _Codec) -> _Codec:
+    pack, read = inner.pack, inner.read
+    return _Codec(
+        None if pack is None else lambda value: None if value is None else pack(value),
+        lambda value: None if value is None else read(value),
+    )
+
+
 def _fixed(parts: tuple[_Codec, ...]) -> _Codec:
+    def pack(value: Any) -> list[Any]:
+        return [
+            item if part.pack is None else part.pack(item)
+            for part, item in zip(parts, value, strict=True)
+        ]
+
     def read(value: Any) -> tuple[Any, ...]:
         if not _is_array(value) or len(value) != len(parts):
             raise MalformedFrame(f"not an array of {len(parts)}")
         return tuple(part.read(item) for part, item in zip(parts, value, strict=True))
 
-    return _Codec(
-        lambda value: [part.pack(item) for part, item in zip(parts, value, strict=True)], read
-    )
+    return _Codec(pack, read)
 
 
 def _is_array(value: Any) -> TypeGuard[list[Any]]:
     return type(value) is list
 
 
+def _uint_reader(most: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if type(value) is not int or not 0 <= value <= most:
+            raise MalformedFrame(f"not an integer from 0 to {most}")
+        return value
+
+    return read
+
+
+_read_bit: Final = _uint_reader(1)
+
+
 def _read_bool(value: Any) -> bool:
-    return bool(_read_uint(value, 1))
-
-
-def _read_uint(value: Any, most: int) -> int:
-    if type(value) is not int or not 0 <= value <= most:
-        raise MalformedFrame(f"not an integer from 0 to {most}")
-    return value
+    return bool(_read_bit(value))
 
 
 def _bytes(value: Any) -> bytes:
@@ -229,11 +264,17 @@ def _bytes(value: Any) -> bytes:
     return value
 
 
-def _read_blob(value: Any, least: int, most: int, check: Callable[[bytes], bytes] | None) -> bytes:
-    blob = _bytes(value)
-    if not least <= len(blob) <= most:
-        raise MalformedFrame(f"{len(blob)} bytes where {least} to {most} are allowed")
-    return blob if check is None else check(blob)
+def _blob_reader(
+    least: int, most: int, check: Callable[[bytes], bytes] | None
+) -> Callable[[Any], bytes]:
+    def read(value: Any) -> bytes:
+        if type(value) is not bytes:
+            raise MalformedFrame("not bytes")
+        if not least <= len(value) <= most:
+            raise MalformedFrame(f"{len(value)} bytes where {least} to {most} are allowed")
+        return value if check is None else check(value)
+
+    return read
 
 
 def _read_text(value: Any, most: int) -> str:

@@ -181,7 +181,7 @@ def without_cursors(state: DeviceState) -> DeviceState:
 
 
 def _uncursed(core: GroupCore) -> GroupCore:
-    return replace(core, cursor=0)
+    return replace(core, cursor=0, records=0, size=0)
 
 
 def post_letter(world: Simulation, actor: str, to: str, kind: int, body: bytes) -> None:

@@ -10,7 +10,9 @@ It has no outbox and no pairwise encryption: `simulation` has whole devices.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from typing import Any
 
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import wire
@@ -18,6 +20,7 @@ from groupcrypt.protocol.content import Content, TextContent, write_content
 from groupcrypt.protocol.events import Event, MessageReceived
 from groupcrypt.protocol.group import GroupState, Letter, LetterKind, Turn, Upload
 from groupcrypt.protocol.group.letters import LogPart, Welcome
+from groupcrypt.protocol.group.state import GroupCore
 from groupcrypt.protocol.identifiers import DeviceId, MessageId
 from groupcrypt.protocol.identity import LocalIdentity
 from groupcrypt.protocol.membership import AddData, GenesisData, Op, RemoveData, Settings
@@ -25,6 +28,15 @@ from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.person import Person, make_person
 
 START = 1_800_000_000_000  # an arbitrary time, in milliseconds
+
+
+_POSITION = {"cursor", "records", "size"} & {each.name for each in fields(GroupCore)}
+
+
+def but_position(group: GroupState) -> GroupState:
+    """The group without how far its topic was read: what a refused record has to leave equal."""
+    start: dict[str, Any] = dict.fromkeys(_POSITION, 0)
+    return replace(group, core=replace(group.core, **start))
 
 
 @dataclass
@@ -147,7 +159,7 @@ class Room:
             self.topics.setdefault(upload.write_token, []).append(upload.body)
             seat = self.seats[name]
             if seat.held is not None:
-                self.act(name, lambda turn, mid=upload.mid: groups.acknowledged(turn, mid))
+                self.act(name, partial(groups.acknowledged, mid=upload.mid))
 
     def records(self, name: str) -> list[tuple[int, bytes]]:
         """(position, record) that a seat has not read yet in its topic."""
@@ -241,4 +253,4 @@ class Room:
         ]
 
 
-__all__ = ["START", "Posted", "Room", "Seat"]
+__all__ = ["START", "Posted", "Room", "Seat", "but_position"]

@@ -33,6 +33,8 @@ from groupcrypt.protocol.identifiers import DeviceId, LogHash, MessageId
 from groupcrypt.protocol.membership import LeaveData, Op, UpdateData
 from groupcrypt.protocol.sender_key import CONFIRM, ENTRY
 
+ROOM_STEP = 16  # records of a full topic between the attempts of two members
+ROOM_BYTES = 4_096  # counted like one record
 LEAVE_STEP_MS = 500  # members commit a leave one after the other, so that one usually does
 
 
@@ -50,7 +52,8 @@ def receive(turn: Turn, seq: int, body: bytes) -> None:
     if turn.group.core.stalled:
         return
     if turn.group.core.base == core.base:
-        turn.set_core(cursor=seq)
+        turn.set_core(cursor=seq, records=core.records + 1, size=core.size + len(body))
+        _make_room(turn)
     _after(turn)
 
 
@@ -68,6 +71,22 @@ def _receive(turn: Turn, seq: int, body: bytes) -> None:
     sealed = wire.decode(entries.SealedEntry, plain)
     turn.addresses += sealed.addresses
     entries.receive_entry(turn, sealed.entry)
+
+
+def _make_room(turn: Turn) -> None:
+    """A topic that fills up is left for the next epoch's before the server refuses (10.4).
+
+    Members do it one after the other, by rank: the first one's update empties the count for all.
+    """
+    core = turn.group.core
+    if core.records < limits.TOPIC_RECORDS and core.size < limits.TOPIC_BYTES:
+        return
+    late = entries.rank(turn, turn.me.account) * ROOM_STEP
+    over = max(
+        core.records - limits.TOPIC_RECORDS, (core.size - limits.TOPIC_BYTES) // ROOM_BYTES
+    )
+    if over >= late and core.base == core.head and core.pending is None:
+        entries.want(turn, Op.UPDATE, wire.encode(UpdateData()), not_before=turn.now)
 
 
 def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) -> None:

@@ -195,7 +195,7 @@ def make_live(turn: Turn) -> None:
     head = turn.group.head
     before = turn.group.core.base
     turn.set_core(base=head.number, cursor=0, confirm_at=None, update_at=None, stalled=False)
-    turn.set_core(restart=turn.group.core.restart + 1)
+    turn.set_core(restart=turn.group.core.restart + 1, records=0, size=0)
     recent = head.number - limits.PREVIOUS_EPOCHS - 1
     needed = _needed(turn.group)
     kept: dict[int, Epoch] = {}

@@ -233,5 +233,7 @@ def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -
         update_at=None,
         asked_at=None,
         stalled=False,
+        records=0,
+        size=0,
     )
     epochs.unseal_unsettled(turn)

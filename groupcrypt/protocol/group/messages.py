@@ -23,6 +23,7 @@ from groupcrypt.protocol import limits, sender_key
 from groupcrypt.protocol.content import LeaveContent, read_content
 from groupcrypt.protocol.events import (
     AfterClose,
+    Diverged,
     Held,
     Impersonated,
     MessageReceived,
@@ -224,6 +225,8 @@ def _open(turn: Turn, epoch: Epoch, header: Header, frame: bytes) -> None:
     turn.set_epoch(replace(epoch, chains=chains))
     if opened.missing is not None and opened.missing > 0:
         turn.events.append(Missing(group.id, key[0], opened.missing))
+    if opened.head_matches is False or (opened.missing is not None and opened.missing < 0):
+        turn.events.append(Diverged(group.id, epoch.number, key[0]))
     _deliver(turn, epoch, key[0], opened)
 
 

@@ -92,6 +92,8 @@ class GroupCore:
     stalled: bool
     update_due: U64  # when this device heals itself next (spec 10.6)
     queued: U64  # contents taken so far; their order
+    records: U32  # read in the base epoch's topic
+    size: U64  # their bytes
 
 
 @shape

@@ -99,6 +99,8 @@ def _start(
             stalled=False,
             update_due=now + limits.UPDATE_SECONDS * 1000 - stagger,
             queued=0,
+            records=0,
+            size=0,
         ),
         log=log,
         hashes=tuple(item.log_hash for item in rosters),
