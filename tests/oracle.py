@@ -134,9 +134,10 @@ def closing_head(previous_head: bytes, count: int, head: bytes) -> bytes:
     return digest("chain head", previous_head, number(count), head) if count else previous_head
 
 
-# --- spec 10.3, 10.4: the key schedule of an epoch --------------------------------------------------
+# --- spec 10.3, 10.4: the key schedule of an epoch ------------------------------------------------
 
-EPOCH_KEYS = "salt init topic header control confirm membership exporter authenticator".split()
+EPOCH_KEYS = ["salt", "init", "topic", "header", "control", "confirm", "membership"]
+EPOCH_KEYS += ["exporter", "authenticator"]
 
 
 def expand(key: bytes, label: str, *parts: bytes) -> bytes:
@@ -144,7 +145,7 @@ def expand(key: bytes, label: str, *parts: bytes) -> bytes:
     return hmac_sha256(key, framed(label, [*parts]) + b"\x01")
 
 
-def epoch_keys(secret: bytes, group: bytes, epoch: int, log_hash: bytes) -> dict[str, bytes]:
-    root = hmac_sha256(log_hash, secret)
-    place = (group, number(epoch), log_hash)
+def epoch_keys(secret: bytes, place: tuple[bytes, bytes, bytes]) -> dict[str, bytes]:
+    """`place` is group, number(epoch), log hash."""
+    root = hmac_sha256(place[2], secret)
     return {name: expand(root, "epoch " + name, *place) for name in EPOCH_KEYS}

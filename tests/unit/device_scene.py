@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from groupcrypt.protocol import device, pairwise, wire
 from groupcrypt.protocol.broadcast import SlotValue, TopicKind, read_request, sign_slot
 from groupcrypt.protocol.broadcast.requests import Append, Request
-from groupcrypt.protocol.device import DeviceState, Step, TopicRecord
 from groupcrypt.protocol.device.post import Payload, PayloadItem
-from groupcrypt.protocol.device.state import OutboxRow, Work
+from groupcrypt.protocol.device.state import DeviceState, OutboxRow, Step, TopicRecord, Work
 from groupcrypt.protocol.events import Event, Rejected
 from groupcrypt.protocol.identifiers import GroupId
 from groupcrypt.protocol.identity import AccountRecord, Card, DeviceList, seal_slot

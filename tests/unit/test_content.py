@@ -150,7 +150,6 @@ def test_heads_are_reserved_and_so_unknown() -> None:
 def test_random_bytes_are_read_or_refused(raw: bytes) -> None:
     try:
         found = read_content(raw)
-    except RemoteError as error:
-        assert error.code in {"malformed", "non-canonical"}
-    else:
-        assert write_content(found.content, time=found.time, expires=found.expires) == raw
+    except MalformedFrame:  # also `non-canonical`
+        return
+    assert write_content(found.content, time=found.time, expires=found.expires) == raw

@@ -15,6 +15,7 @@ from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import LogHash
 from groupcrypt.protocol.membership import Op, RoleData, UpdateData
 from groupcrypt.protocol.primitives import ZERO32
+from groupcrypt.protocol.sender_key import SendingChain
 from groupcrypt.testing.room import Room
 from tests.unit.group_scene import (
     key_request,
@@ -251,18 +252,22 @@ def test_a_closed_epoch_goes_after_48_hours(room: Room) -> None:
     assert set(room.seats["bob"].group.epochs) == {2}
 
 
+def own_chain(room: Room, name: str) -> SendingChain | None:
+    return room.seats[name].group.head.own
+
+
 @pytest.mark.spec("10.6-8")
 def test_an_update_renews_sessions_and_chain(room: Room) -> None:
-    before = room.seats["bob"].group.head.own
+    before = own_chain(room, "bob")
     assert before is not None
     room.propose("bob", Op.UPDATE, UpdateData())
     told = letters(room, LetterKind.EPOCH_SECRET, by="bob")
     assert len(told) == 3
     assert all(posted.letter.renew for posted in told)
     room.settle()
-    assert room.seats["bob"].group.head.own is None
+    assert own_chain(room, "bob") is None
     room.send("bob", "healed")
-    after = room.seats["bob"].group.head.own
+    after = own_chain(room, "bob")
     assert after is not None
     assert after.generation > before.generation
     assert after.signing.public != before.signing.public

@@ -130,7 +130,8 @@ def test_the_keys_of_an_epoch() -> None:
     assert len(schedules) == 3
     for vector in schedules:
         secret, group, log_hash = raw(vector["given"], "secret", "group", "log_hash")
-        found = oracle.epoch_keys(secret, group, vector["given"]["epoch"], log_hash)
+        epoch = oracle.number(vector["given"]["epoch"])
+        found = oracle.epoch_keys(secret, (group, epoch, log_hash))
         for way in ("write", "read"):
             token = oracle.expand(found["topic"], f"topic {way}", oracle.number(0))
             found[f"{way}_token"] = token

@@ -6,9 +6,9 @@ Rules of this file:
   stands at the end are compared. A bad vector's `refused` is shown last and must change nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from groupcrypt import errors
 from groupcrypt.errors import RemoteError
@@ -17,6 +17,7 @@ from groupcrypt.protocol.events import Rejected
 from groupcrypt.protocol.group import LetterKind, letters, secrets
 from groupcrypt.protocol.identifiers import DeviceId, GroupId, LogHash
 from groupcrypt.protocol.membership import EntryBody
+from groupcrypt.testing.room import but_position
 from groupcrypt.testing.vectors import Vector, expecting, vector
 from groupcrypt.testing.vectors.groups_bad import bad
 from groupcrypt.testing.vectors.groups_good import scenes
@@ -159,8 +160,7 @@ def _letter(given: Given) -> dict[str, Any]:
 
 def _shown(value: Any) -> Any:
     if isinstance(value, tuple):
-        parts: tuple[Any, ...] = value
-        return [_shown(part) for part in parts]
+        return [_shown(part) for part in cast("Sequence[Any]", value)]
     return value.hex() if isinstance(value, bytes) else value
 
 
@@ -176,8 +176,8 @@ def _refuse(member: Reader, last: Given) -> None:
     """Show the last input; a refusal that changed nothing is raised as its error."""
     before = member.held
     events = member.show(last)
-    moved = last.get("position", before.core.cursor)
-    assert member.held == replace(before, core=replace(before.core, cursor=moved))
+    assert but_position(member.held) == but_position(before)
+    assert member.held.core.cursor == last.get("position", before.core.cursor)
     (event,) = events
     assert isinstance(event, Rejected)
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]

@@ -311,14 +311,14 @@ def _joins(given: Given) -> list[Vector]:
     """Welcomes that prove nothing."""
     welcome = wire.decode(Welcome, given["welcome"])
     log: list[bytes] = given["log"]
-    cut = {**given, "inputs": []}
+    cut: Given = {**given, "inputs": []}
 
     def changed(**fields: Any) -> dict[str, Any]:
         return {**cut, "welcome": wire.encode(replace(welcome, **fields))}
 
     broken = bytearray(log[1])
     broken[-1] ^= 1
-    faults = [
+    faults: list[tuple[str, str, Given]] = [
         ("the log of another group", "stale-epoch", changed(group=bytes(32))),
         ("a log that ends elsewhere", "stale-epoch", changed(log_hash=bytes(32))),
         ("a log without its end", "stale-epoch", {**cut, "log": log[:-1]}),
