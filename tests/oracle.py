@@ -146,6 +146,5 @@ def expand(key: bytes, label: str, *parts: bytes) -> bytes:
 
 
 def epoch_keys(secret: bytes, place: tuple[bytes, bytes, bytes]) -> dict[str, bytes]:
-    """`place` is group, number(epoch), log hash."""
-    root = hmac_sha256(place[2], secret)
+    root = hmac_sha256(place[2], secret)  # group, number(epoch), log hash
     return {name: expand(root, "epoch " + name, *place) for name in EPOCH_KEYS}
