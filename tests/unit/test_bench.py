@@ -82,11 +82,11 @@ def test_the_world_is_a_group_at_rest_that_a_store_can_hold() -> None:
 def test_what_the_author_sends_is_what_the_member_opens() -> None:
     made = world(4)
     step = groups.sent(made, made.author)
-    (frame,) = changes.uploads(step, made.author)
-    (event,) = changes.given(made.member, frame, NOW).events
+    (request,) = changes.uploads(step, made.author)
+    (event,) = changes.given(made.member, changes.record_of(request, 1)).events
     assert isinstance(event, MessageReceived)
     assert event.said.content == groups.TEXT
-    events = changes.given(made.member, storage.frame(made, 32), NOW).events
+    events = changes.given(made.member, storage.frame(made, 32)).events
     assert [type(event) for event in events] == [MessageReceived] * 32
 
 
@@ -102,12 +102,11 @@ def test_a_removal_goes_through_at_author_and_member() -> None:
     made = world(4)
     removed = changes.Removed.of(made)
     assert len(removed.author_letters) == made.size - 2
-    (letter,) = changes.letter_to(removed.author_letters, made.member)
-    state = changes.given(made.member, letter, NOW).state
+    state = changes.given(made.member, removed.letter).state
     without = removed.entered_without_secret()
     assert made.held(without).head.keys is None
     for start in (state, removed.step.state):
-        entered = changes.given(start, removed.entry, NOW)
+        entered = changes.given(start, removed.entry)
         live = changes.given(entered.state, removed.confirm, NOW + changes.LATER)
         assert [type(event) for event in live.events] == [EpochLive]
         assert made.removed not in made.held(live.state).roster.members
@@ -122,7 +121,7 @@ def test_a_join_ends_with_the_joiner_in_the_group() -> None:
     joined = changes.Joined.of(made)
     state, kinds = made.joiner, []
     for letter in joined.welcome:
-        step = changes.given(state, letter, NOW)
+        step = changes.given(state, letter)
         state = step.state
         kinds += [type(event) for event in step.events]
     assert GroupJoined in kinds

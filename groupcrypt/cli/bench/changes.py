@@ -42,12 +42,13 @@ def _appends(step: Step, before: DeviceState) -> Iterator[tuple[OutboxRow, Appen
                 yield row, request
 
 
-def given(state: DeviceState, request: Append, now: float) -> Step:
-    """The device reads what was appended to one of its topics, next in order."""
-    cursor = next(
-        wanted.after for wanted in device.subscriptions(state) if wanted.topic == request.topic
-    )
-    record = TopicRecord(request.topic, cursor + 1, cursor, request.mid, request.body)
+def record_of(request: Append, seq: int) -> TopicRecord:
+    """What was appended, as the server shows it."""
+    return TopicRecord(request.topic, seq, seq - 1, request.mid, request.body)
+
+
+def given(state: DeviceState, record: TopicRecord, now: float = NOW) -> Step:
+    """The device reads a record of one of its topics."""
     return device.receive(state, record, now=now, entropy=ENTROPY)
 
 
@@ -64,8 +65,9 @@ class Removed:
     world: World
     step: Step  # the author's
     author_letters: list[Append]
-    entry: Append
-    confirm: Append
+    letter: TopicRecord  # the member's
+    entry: TopicRecord
+    confirm: TopicRecord
 
     @staticmethod
     @cache
@@ -73,12 +75,13 @@ class Removed:
         """Carried out once, so that every part's input is known."""
         step = _wish(made)
         sent = letters(step, made.author)
-        entry = uploads(step, made.author)[0]
-        (letter,) = letter_to(sent, made.member)
-        entered = given(given(made.member, letter, NOW).state, entry, NOW).state
+        entry = record_of(uploads(step, made.author)[0], 1)
+        (own,) = letter_to(sent, made.member)
+        letter = record_of(own, 1)
+        entered = given(given(made.member, letter).state, entry).state
         asked = device.tick(entered, now=NOW + LATER, entropy=ENTROPY)
-        confirm = uploads(asked, entered)[0]
-        return Removed(made, step, sent, entry, confirm)
+        confirm = record_of(uploads(asked, entered)[0], 2)
+        return Removed(made, step, sent, letter, entry, confirm)
 
     @property
     def secret(self) -> bytes:
@@ -100,19 +103,18 @@ class Removed:
 
     def author_enters(self) -> None:
         """The entry comes back, then a member's confirm."""
-        entered = given(self.step.state, self.entry, NOW)
+        entered = given(self.step.state, self.entry)
         given(entered.state, self.confirm, NOW + LATER)
 
     def member_follows(self) -> None:
         """The letter, the entry, another member's confirm."""
-        (letter,) = letter_to(self.author_letters, self.world.member)
-        had = given(self.world.member, letter, NOW)
-        entered = given(had.state, self.entry, NOW)
+        had = given(self.world.member, self.letter)
+        entered = given(had.state, self.entry)
         given(entered.state, self.confirm, NOW + LATER)
 
     def entered_without_secret(self) -> DeviceState:
         """A member that saw the entry before the letter."""
-        return given(self.world.member, self.entry, NOW).state
+        return given(self.world.member, self.entry).state
 
 
 def _wish(made: World) -> Step:
@@ -125,17 +127,19 @@ class Joined:
     """An addition by the author, up to the joiner's first state in the group."""
 
     world: World
-    entry: Append
-    welcome: list[Append]
+    entry: TopicRecord
+    welcome: list[TopicRecord]
 
     @staticmethod
     @cache
     def of(made: World) -> "Joined":
         """Carried out once."""
         wish = _add(made)
-        entry = uploads(wish, made.author)[0]
-        welcomed = given(wish.state, entry, NOW)
-        return Joined(made, entry, letter_to(letters(welcomed, wish.state), made.joiner))
+        entry = record_of(uploads(wish, made.author)[0], 1)
+        welcomed = given(wish.state, entry)
+        welcome = letter_to(letters(welcomed, wish.state), made.joiner)
+        records = [record_of(letter, seq) for seq, letter in enumerate(welcome, 1)]
+        return Joined(made, entry, records)
 
     @property
     def letters(self) -> int:
@@ -154,17 +158,17 @@ class Joined:
 
     def author_adds(self) -> None:
         """The entry goes out and comes back; the letters are sealed."""
-        given(_add(self.world).state, self.entry, NOW)
+        given(_add(self.world).state, self.entry)
 
     def member_follows(self) -> None:
         """Another member reads the entry."""
-        given(self.world.member, self.entry, NOW)
+        given(self.world.member, self.entry)
 
     def joiner_enters(self) -> None:
         """Every letter, in order."""
         state = self.world.joiner
         for letter in self.welcome:
-            state = given(state, letter, NOW).state
+            state = given(state, letter).state
         assert self.world.group in state.groups
 
 

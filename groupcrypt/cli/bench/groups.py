@@ -7,6 +7,7 @@ Rules of this file:
   running group is said in a row's note.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +16,7 @@ from groupcrypt.cli.bench.changes import Joined, Removed
 from groupcrypt.cli.bench.floors import Needs
 from groupcrypt.cli.bench.rounds import Body, Case, Row, Size, Target
 from groupcrypt.cli.bench.worlds import ENTROPY, NOW, World, warm, world
-from groupcrypt.protocol import device
+from groupcrypt.protocol import device, identity
 from groupcrypt.protocol.content import TextContent
 from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.group import Turn, epochs
@@ -26,6 +27,7 @@ TEXT = TextContent("x" * 90)  # 100 bytes with what a content has around it
 CARRY = (100, 150, 180)  # one chain into the next epoch: extraction and two blocks
 SPLIT = (32, *(130,) * 9)  # an epoch's keys
 REMOVAL_BYTES = 200_000
+BATCH = 100  # devices times operations in one batch
 SLOW = 100  # devices from which on a batch takes long
 
 
@@ -44,15 +46,32 @@ def rows(sizes: tuple[int, ...]) -> list[Row]:
 
 
 def _case(  # a row of this section
-    made: World, name: str, body: Body, *parts: tuple[int, Needs], note: str = ""
+    made: World,
+    name: str,
+    body: Body,
+    *parts: tuple[int, Needs],
+    before: Callable[[], object] | None = None,
+    note: str = "",
 ) -> Case:
+    """A row of this section; with `before`, which is not timed, a batch is one operation."""
+    times = 1 if before else max(1, BATCH // made.size)
+
+    def make() -> Body:
+        if before is not None:
+            before()
+        return batch
+
+    def batch() -> None:
+        for _ in range(times):
+            body()
+
     return Case(
         SECTION,
         f"{name}, n = {made.size:,}",
         "ms",
-        1,
-        lambda: body,
-        floors.bare(*parts) if parts else None,
+        times,
+        make,
+        floors.bare(*parts * times) if parts else None,
         floors.total(*parts),
         slow=made.size >= SLOW,
         note=note,
@@ -69,7 +88,7 @@ def sent(made: World, state: DeviceState) -> Step:
 
 def _message(made: World) -> list[Row]:
     settled = sent(made, made.author)
-    frame = changes.uploads(settled, made.author)[0]
+    frame = changes.record_of(changes.uploads(settled, made.author)[0], 1)
     return [
         _case(
             made,
@@ -81,7 +100,7 @@ def _message(made: World) -> list[Row]:
         _case(
             made,
             "device receives a text of 100 bytes",
-            lambda: changes.given(made.member, frame, NOW),
+            lambda: changes.given(made.member, frame),
             (1, messages.open_needs(1, 120)),
             note="with the rows to be stored",
         ),
@@ -228,52 +247,40 @@ def _removal(made: World) -> list[Row]:
 def _join(made: World) -> list[Row]:
     joined = Joined.of(made)
     known = made.size
-    checks = Needs(verify=1)
-    n = f", n = {made.size:,}"
-    member = _case(
-        made,
-        "join, each other member: the entry",
-        joined.member_follows,
-        (4, checks),
-        (known, Needs(hmac=CARRY)),
-        (1, Needs(hmac=SPLIT, sha=(32 * known,))),
-    )
-    joiner = _case(
-        made,
-        "join, the joiner: log, secret, addresses",
-        joined.joiner_enters,
-        (3 * known + joined.entries, checks),
-        (joined.letters, pairs.open_needs(step=False)),
-        (1, Needs(hmac=SPLIT)),
-        note="three signatures for each member's device list, one for each entry",
-    )
-
-    def cold(case: Case, state: DeviceState | None) -> Case:
-        """Nobody of this entry was checked before."""
-
-        def make() -> Body:
-            if state is None:
-                pairs.forget()
-            return case.ours()
-
-        return replace(case, ours=make)
-
-    adder = _case(
-        made,
-        "join, author: the change, its echo and the letters",
-        joined.author_adds,
-        (1, Needs(sign=1, verify=1)),
-        (joined.letters, pairs.seal_needs(step=False)),
-        (known, Needs(hmac=CARRY)),
-        (1, Needs(hmac=SPLIT)),
-    )
+    carry = ((known, Needs(hmac=CARRY)), (1, Needs(hmac=SPLIT, sha=(32 * known,))))
+    joins = (3 * known + joined.entries, Needs(verify=1))
     return [
-        replace(adder, ours=lambda: _warmed(made, adder)),
-        member,
-        cold(joiner, None),
+        _case(
+            made,
+            "join, author: the change, its echo and the letters",
+            joined.author_adds,
+            (1, Needs(sign=1, verify=1)),
+            (joined.letters, pairs.seal_needs(step=False)),
+            *carry,
+            before=partial(warm, made),
+        ),
+        _case(
+            made,
+            "join, each other member: the entry",
+            joined.member_follows,
+            (4, Needs(verify=1)),
+            *carry,
+            before=partial(_stranger_joins, made),
+            note="the joiner's device list was not seen before",
+        ),
+        _case(
+            made,
+            "join, the joiner: log, secret, addresses",
+            joined.joiner_enters,
+            joins,
+            (joined.letters, pairs.open_needs(step=False)),
+            (1, Needs(hmac=SPLIT)),
+            before=pairs.forget,
+            note="three signatures for each member's device list, one for each entry",
+        ),
         Size(
             SECTION,
-            f"join, bytes to the joiner{n}",
+            f"join, bytes to the joiner, n = {made.size:,}",
             "bytes",
             lambda: joined.bytes_to_joiner,
             note=f"{joined.letters:,} envelopes: the log, the secret, where members live",
@@ -281,6 +288,7 @@ def _join(made: World) -> list[Row]:
     ]
 
 
-def _warmed(made: World, case: Case) -> Body:
-    warm(made)
-    return case.ours()
+def _stranger_joins(made: World) -> None:
+    pairs.forget()
+    home = made.member.people[made.author.account]
+    identity.read_account_record(home.record)

@@ -22,7 +22,7 @@ from groupcrypt.protocol import device, identity, pairwise, sender_key
 from groupcrypt.protocol.broadcast import Append, token_hash
 from groupcrypt.protocol.content import write_content
 from groupcrypt.protocol.device import records
-from groupcrypt.protocol.device.state import DeviceState
+from groupcrypt.protocol.device.state import DeviceState, TopicRecord
 from groupcrypt.protocol.group.secrets import topic_tokens
 from groupcrypt.protocol.group.state import frame_keys, need_keys
 from groupcrypt.protocol.identifiers import MessageId
@@ -50,7 +50,7 @@ def _store(folder: Path) -> SqliteStore:
     return SqliteStore.create(folder / "device.store", key_file=key)
 
 
-def frame(made: World, count: int) -> Append:
+def frame(made: World, count: int) -> TopicRecord:
     """What the author's frame with so many texts is on its topic."""
     epoch = made.held(made.author).head
     assert epoch.own is not None
@@ -59,7 +59,8 @@ def frame(made: World, count: int) -> Append:
     context, keys = epoch.context(made.group), frame_keys(epoch)
     _, sealed = sender_key.seal(epoch.own, context, keys, contents, now=NOW, entropy=ENTROPY)
     write, read = topic_tokens(need_keys(epoch), 0)
-    return Append(write, token_hash(read), ENTROPY(16), sealed, 3600)
+    request = Append(write, token_hash(read), ENTROPY(16), sealed, 3600)
+    return changes.record_of(request, 1)
 
 
 def _commit(
@@ -69,7 +70,7 @@ def _commit(
     floor: Callable[[Changes], None],
     folder: Path,
 ) -> Row:
-    step = changes.given(made.member, frame(made, count), NOW)
+    step = changes.given(made.member, frame(made, count))
     written = sum(len(value or b"") for value in step.changes.values())
 
     def batch(commit: Callable[[Changes], None]) -> Maker:
