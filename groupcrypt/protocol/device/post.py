@@ -491,6 +491,8 @@ def accept(work: Work, account: AccountId) -> None:
 
 def release_gates(work: Work) -> None:
     """Entries whose letters have all left (or waited too long) may follow them now (10.5)."""
+    if all(row.gate is None for row in work.state.outbox.values()):
+        return
     blocked = {
         item.gate
         for peer in work.state.peers.values()
