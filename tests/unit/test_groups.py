@@ -320,6 +320,25 @@ def test_a_change_that_does_not_fit_a_record_is_not_made(room: Room) -> None:
     assert not (room.uploads or room.letters)
 
 
+@pytest.mark.spec("10.4-5")
+def test_a_topic_that_fills_is_left(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TOPIC_RECORDS", room.seats["alice"].group.core.records + 2)
+    room.send("bob", "one")
+    room.settle()
+    assert room.seats["alice"].group.core.head == 1
+    room.send("bob", "two")
+    room.settle()
+    ops = [membership.read_entry(raw)[0].op for raw in room.seats["alice"].group.log]
+    assert ops == [Op.GENESIS, Op.ADD, Op.UPDATE]
+    assert room.seats["carol"].group.core.records < 2
+    monkeypatch.setattr(limits, "TOPIC_BYTES", 100)
+    for _ in range(4):  # until also the highest rank would
+        room.send("bob", "x" * 60_000)
+        room.settle()
+    assert room.seats["carol"].group.core.head > 2
+    assert room.texts("carol")[-6:] == ["one", "two", *["x" * 60_000] * 4]
+
+
 # --- 10.5 ---------------------------------------------------------------------------------------
 
 
