@@ -23,7 +23,7 @@ class ContentType(IntEnum):
     TEXT = 1
     RECEIPT = 2
     LEAVE = 16  # a signed leave proposal (spec 09.7); never shown to the application
-    HEADS = 17  # a digest of what the sender saw per chain (spec 10.8)
+    HEADS = 17  # reserved for what a sender saw of each chain
 
 
 class ReceiptKind(IntEnum):

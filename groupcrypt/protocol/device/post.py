@@ -281,7 +281,7 @@ def _bundle(device: DeviceId, entry: DeviceEntry, held: SlotValue) -> handshake.
 def start(
     work: Work, device: DeviceId, entry: DeviceEntry, held: SlotValue, one_time: bytes | None
 ) -> None:
-    """Begin a session with a fetched bundle; may raise a `RemoteError` (spec 07.2)."""
+    """Begin a session with a fetched bundle; may raise a `RemoteError` (spec 05.3)."""
     peer = work.state.peers.get(device)
     if peer is None or not _wants_start(peer, work.now):
         return

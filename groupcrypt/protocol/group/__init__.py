@@ -101,7 +101,7 @@ def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) 
 
 
 def hear(turn: Turn, device: DeviceId, epoch: int, log_hash: LogHash) -> None:
-    """What a device states of its log beside any payload (spec 07.5, 10.9)."""
+    """What a device states of its log beside any payload (spec 10.9, 12.3)."""
     before = _mark(turn)
     try:
         inbound.compare(turn, device, epoch, log_hash)
@@ -222,7 +222,7 @@ def _after(turn: Turn) -> None:
 
 
 def _commit_leave(turn: Turn, proposal: bytes) -> None:
-    """Any other member commits a leave; ranks keep them from all trying at once (spec 09.7)."""
+    """Any other member commits a leave; ranks keep them from all trying at once (spec 10.2)."""
     try:
         leaver = membership.check_leave(turn.group.roster, proposal)
     except RemoteError as error:

@@ -118,7 +118,7 @@ def intent_due(group: GroupState) -> int | None:
 
 
 def rank(turn: Turn, without: AccountId) -> int:
-    """This device's place among the members' devices but an account's, in a mixed order (10.5)."""
+    """This device's place among the members' devices but an account's, in a mixed order (10.2)."""
     roster, log_hash = turn.group.roster, turn.group.hashes[-1]
     mine = primitives.digest("confirm rank", log_hash, turn.me.device)
     lower = sum(

@@ -141,7 +141,7 @@ def _carried(chain: ReceivingChain, salt: bytes, context: Context, skipped: int)
 
 
 def _skipped(parent: Epoch, epoch: Epoch) -> int:
-    """Fresh epochs between the two that were superseded and never live (spec 08.3)."""
+    """Fresh epochs between the two that were superseded and never live (spec 10.3)."""
     return max(0, epoch.core.fresh - parent.core.fresh - 1)
 
 
@@ -248,7 +248,7 @@ def unseal_unsettled(turn: Turn) -> None:
 
 
 def _forget_losers(turn: Turn) -> None:
-    """Secrets for entries that can no longer win are dropped (spec 10.5)."""
+    """Secrets for entries that can no longer win are dropped (spec 10.6)."""
     head = turn.group.head
     kept = {
         log_hash: secret

@@ -108,7 +108,7 @@ def _distribution(turn: Turn, sender: DeviceId, body: bytes) -> None:
 
 
 def _bound_generations(turn: Turn, epoch: Epoch, device: DeviceId) -> None:
-    """At most 4 chains of one device per epoch; the oldest goes (spec 08.6)."""
+    """At most 4 chains of one device per epoch; the oldest goes (spec 01.2)."""
     mine = sorted(gen for dev, gen in epoch.chains if dev == device)
     if len(mine) >= limits.MAX_GENERATIONS:
         chains = {key: chain for key, chain in epoch.chains.items() if key != (device, mine[0])}

@@ -236,7 +236,7 @@ def _deliver(turn: Turn, epoch: Epoch, device: DeviceId, opened: Opened) -> None
 
 
 def deliver_one(turn: Turn, epoch: Epoch, device: DeviceId, message: MessageId, raw: bytes) -> None:
-    """Show one content once; ids of the last 64 per device are remembered (spec 10.8)."""
+    """Show one content once; ids of the last 64 per device are remembered (spec 10.7)."""
     group = turn.group
     recent = group.recent.get(device, b"")
     if any(recent[at : at + 16] == message for at in range(0, len(recent), 16)):
