@@ -12,6 +12,7 @@ The objects are described in examples/chat/README.md.
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, cast
 
@@ -27,7 +28,9 @@ from groupcrypt.errors import (
     UnknownGroup,
 )
 from groupcrypt.node import Contact, Group, Node
+from groupcrypt.protocol import device
 
+CARD: Final = "groupcrypt:"  # how a contact card begins
 LAST_WORDS: Final = 5.0  # seconds for the outbox after `quit` or the end of the commands
 
 
@@ -43,27 +46,31 @@ async def drive(node: Node, lines_in: AsyncIterator[str], emit: Emit) -> None:
             await emit(line)
 
     driver, teller = Driver(node, emit_alone), Teller(node, emit_alone)
-    await emit_alone(
-        {
-            "type": "ready",
-            "account": node.account.hex(),
-            "name": node.name,
-            "card": node.card,
-            "groups": driver.groups({})["groups"],
-        }
-    )
+    stream, connection = node.stream(), teller.connection()  # in one breath: nothing is told twice
+    await emit_alone({"type": "ready", **await driver.card({}), **driver.groups({})})
+    if connection is not None:
+        await emit_alone(connection)
     async with trio.open_nursery() as background:
-        background.start_soon(teller.tell_events)
-        background.start_soon(teller.tell_connection)
+        background.start_soon(teller.tell, stream)
         async with trio.open_nursery() as running:
             async for line in lines_in:
                 if line.strip() and not await driver.take(line, running):
                     running.cancel_scope.cancel()
                     break
-        with trio.move_on_after(LAST_WORDS):
-            await node.wait_connected()
-            await node.wait_sent()
+        await last_words(node)
         background.cancel_scope.cancel()
+
+
+async def last_words(node: Node) -> None:
+    """Give what is to be sent a few seconds; the rest is sent the next time."""
+
+    def look() -> bool | None:
+        state = node.state
+        waiting = device.pending(state) or device.wanted(state, now=time.time())
+        return None if waiting else True
+
+    with trio.move_on_after(LAST_WORDS):
+        await node.core.until(look)
 
 
 class Driver:
@@ -87,7 +94,7 @@ class Driver:
             elif name in COMMANDS:
                 await self._answer(command, COMMANDS[name])
             else:
-                await self._refuse(command, outcome.UsageError(f"no command {name!r}: see README"))
+                await self._refuse(command, outcome.UsageError(f"there is no command {name!r}"))
         except outcome.UsageError as error:
             await self._refuse(command, error)
         return True
@@ -104,6 +111,8 @@ class Driver:
 
     async def _refuse(self, command: Fields, error: Exception) -> None:
         code, text, remedy = outcome.described(error)
+        if isinstance(error, outcome.UsageError):
+            remedy = "examples/chat/README.md describes the commands"
         answer = {"type": "error", "id": command.get("id"), "code": code, "text": text}
         await self.emit({**answer, "remedy": remedy})
 
@@ -122,9 +131,11 @@ class Driver:
         return {"group": group.id.hex(), "title": group.title}
 
     async def add(self, command: Fields) -> Fields:
-        """Add contacts to a group; answered when the group has decided it."""
+        """Add contacts, or the owners of cards; answered when the group has decided it."""
         group = self.group(command)
-        await group.add(*self.contacts(command))
+        await group.add(
+            *(text if text.startswith(CARD) else self.named(text) for text in _texts(command))
+        )
         return {"epoch": group.epoch}
 
     async def remove(self, command: Fields) -> Fields:
@@ -237,14 +248,7 @@ class Driver:
 
     def contacts(self, command: Fields) -> list[Contact]:
         """The contacts a command names, as a list or as one."""
-        if "contact" in command:
-            return [self.contact(command)]
-        found = command.get("contacts")
-        if not isinstance(found, list) or not found:
-            raise outcome.UsageError('"contacts" is a list of accounts or names')
-        return [
-            self.named(_text({"contacts": one}, "contacts")) for one in cast("list[object]", found)
-        ]
+        return [self.named(text) for text in _texts(command)]
 
     def named(self, text: str) -> Contact:
         """A contact by account or name; raises `UnknownDevice`, `UsageError`."""
@@ -291,6 +295,15 @@ def _parsed(line: str) -> Fields:
     if not isinstance(found, dict) or not isinstance(cast("Fields", found).get("do"), str):
         raise outcome.UsageError('a command is an object with "do"')
     return cast("Fields", found)
+
+
+def _texts(command: Fields) -> list[str]:
+    if "contact" in command:
+        return [_text(command, "contact")]
+    found = command.get("contacts")
+    if not isinstance(found, list) or not found:
+        raise outcome.UsageError('"contacts" is a list of accounts or names')
+    return [_text({"contacts": one}, "contacts") for one in cast("list[object]", found)]
 
 
 def _text(command: Fields, field: str) -> str:

@@ -37,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--server-key",
         metavar="HEX",
         type=server_key,
-        help="64 hex digits that `groupcrypt serve` printed; without: a web certificate",
+        help="64 hex digits that `groupcrypt serve` printed; without, the first connection decides",
     )
     parser.add_argument("--name", default="", help="what others see; default: the folder's name")
     parser.add_argument(

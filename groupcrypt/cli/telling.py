@@ -9,7 +9,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from groupcrypt.cli import outcome
-from groupcrypt.node import Contact, Group, Happening, Message, Node
+from groupcrypt.node import (
+    Connected,
+    Contact,
+    Disconnected,
+    Group,
+    Happening,
+    Message,
+    Node,
+    Skipped,
+    Stream,
+)
 from groupcrypt.protocol import events
 from groupcrypt.protocol.identifiers import AccountId
 
@@ -24,28 +34,21 @@ class Teller:
         self.node = node
         self.emit = emit
 
-    async def tell_connection(self) -> None:
-        """Emit every change of the connection."""
-        last: Fields = {}
-        while True:
-            news: Fields = {"type": "connected"} if self.node.connected else {}
-            if not news and self.node.trouble is not None:
-                code, text, _ = outcome.described(self.node.trouble)
-                news = {"type": "disconnected", "code": code, "reason": text}
-            elif not news and last:
-                news = {"type": "disconnected", "code": "", "reason": "the connection ended"}
-            if news in ({}, last):
-                await self.node.wait_connection_changed()
-                continue
-            last = news
-            await self.emit(news)
-
-    async def tell_events(self) -> None:
-        """Emit messages and events in the order in which they happen."""
-        async for item in self.node.stream():
+    async def tell(self, stream: Stream) -> None:
+        """Emit messages and events in the order in which they happen, until the node ends."""
+        async for item in stream:
             told = self._message(item) if isinstance(item, Message) else self._event(item)
             if told is not None:
                 await self.emit(told)
+
+    def connection(self) -> Fields | None:
+        """What is known of the connection now."""
+        if self.node.connected:
+            return {"type": "connected"}
+        if self.node.trouble is None:  # the first attempt is under way
+            return None
+        code, text, _ = outcome.described(self.node.trouble)
+        return {"type": "disconnected", "code": code, "reason": text}
 
     def _message(self, message: Message) -> Fields:
         return {
@@ -59,7 +62,7 @@ class Teller:
             "epoch": message.epoch,
         }
 
-    def _event(self, event: Happening) -> Fields | None:  # noqa: PLR0911  # one for each kind
+    def _event(self, event: Happening) -> Fields | None:
         match event:
             case events.MembershipChanged():
                 return {
@@ -71,42 +74,47 @@ class Teller:
                     "removed": [self._name(account) for account in event.removed],
                     "epoch": event.epoch,
                 }
-            case events.GroupJoined():
-                title = Group(self.node, event.group).title
-                return {
-                    "type": "joined",
-                    "group": event.group.hex(),
-                    "title": title,
-                    "by": self._name(event.by),
-                }
-            case events.Departed():
-                return {"type": "departed", "group": event.group.hex(), "by": self._name(event.by)}
-            case events.MessageSettled():
-                return {
-                    "type": "settled",
-                    "group": event.group.hex(),
-                    "message": event.message.hex(),
-                }
-            case events.MessageFailed():
-                return {
-                    "type": "failed",
-                    "group": event.group.hex(),
-                    "message": event.message.hex(),
-                    "code": event.code,
-                }
+            case events.GroupJoined(group, _, _, by):
+                title = Group(self.node, group).title
+                by_whom = self._name(by)
+                return {"type": "joined", "group": group.hex(), "title": title, "by": by_whom}
+            case events.Departed(group, _, by):
+                return {"type": "departed", "group": group.hex(), "by": self._name(by)}
             case events.IdentityAlarm(account):
                 return {"type": "identity-changed", **contact_of(Contact(self.node, account))}
-            case events.Gap(group, first, last):
-                return {"type": "gap", "group": group.hex(), "first": first, "last": last}
-            case events.Forked(group, epoch):
-                return {"type": "forked", "group": group.hex(), "epoch": epoch}
-            case events.RolledBack():
-                return {"type": "rolled-back"}
+            case Connected():
+                return {"type": "connected"}
+            case Disconnected(code, reason):
+                return {"type": "disconnected", "code": code, "reason": reason}
             case _:
-                return None
+                return _plain(event)
 
     def _name(self, account: AccountId) -> Fields:
         return {"account": account.hex(), "name": Contact(self.node, account).name}
+
+
+def _plain(event: Happening) -> Fields | None:  # noqa: PLR0911  # one for each kind
+    """What is told of events that are about no person."""
+    match event:
+        case events.MessageSettled(group, _, message):
+            return {"type": "settled", "group": group.hex(), "message": message.hex()}
+        case events.MessageFailed(group, message, code):
+            told = {"type": "failed", "group": group.hex(), "message": message.hex()}
+            return {**told, "code": code}
+        case events.Gap(group, first, last):
+            return {"type": "gap", "group": group.hex(), "first": first, "last": last}
+        case events.Missing(group, _, count):
+            return {"type": "missing", "group": group.hex(), "count": count}
+        case events.Forked(group, epoch):
+            return {"type": "forked", "group": group.hex(), "epoch": epoch}
+        case events.UploadRefused(code):
+            return {"type": "refused", "code": code}
+        case events.RolledBack():
+            return {"type": "rolled-back"}
+        case Skipped(count):
+            return {"type": "skipped", "count": count}
+        case _:
+            return None
 
 
 def contact_of(contact: Contact) -> Fields:
