@@ -45,7 +45,7 @@ class Events:
     """What happens from now on; iterate it. It may be closed early: `async with node.events()`."""
 
     def __init__(self, *, kept: int = EVENTS_KEPT) -> None:
-        self._kept = kept
+        self.kept = kept
         self._queue: deque[Happening] = deque()
         self._skipped = 0
         self._closed = False
@@ -55,7 +55,7 @@ class Events:
         """Queue an event, in place of the oldest if there are too many."""
         if self._closed:
             return
-        if len(self._queue) >= self._kept:
+        if len(self._queue) >= self.kept:
             self._queue.popleft()
             self._skipped += 1
         self._queue.append(event)

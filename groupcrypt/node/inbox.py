@@ -93,7 +93,7 @@ class Stream:
 
     def __init__(self, inbox: Inbox, events: Events) -> None:
         self._inbox = inbox
-        self._events = events
+        self.events = events
         self._upto = inbox.newest  # messages up to this one come before the next event
 
     def __aiter__(self) -> Self:
@@ -107,7 +107,7 @@ class Stream:
             message = self._inbox.take(self._upto)
             if message is not None:
                 return message
-            match await self._events.__anext__():
+            match await self.events.__anext__():
                 case MessageReceived(inbox=number) | DirectReceived(inbox=number):
                     self._upto = number
                 case Skipped() as skipped:

@@ -45,7 +45,7 @@ class Node:
     def __init__(self, core: Core, connecting: Connecting) -> None:
         self.core = core
         self.online = Online(core, connecting, self._tell)
-        self._inbox = Inbox(self)
+        self.inbox = Inbox(self)
         self._events = WeakSet[Events]()  # of everything but messages
         self._all = WeakSet[Events]()
 
@@ -114,7 +114,7 @@ class Node:
         Asking for the next one acknowledges the last, also if another iterator of this node gave
         it out. What was not acknowledged comes again after a restart.
         """
-        return Messages(self._inbox)
+        return Messages(self.inbox)
 
     def events(self) -> Events:
         """Everything else that happens from now on, see `protocol.events`; iterate it.
@@ -130,7 +130,7 @@ class Node:
         """Messages and events in the order in which they happen, instead of the two above."""
         made = Events()
         self._all.add(made)
-        return Stream(self._inbox, made)
+        return Stream(self.inbox, made)
 
     def hear(self, event: Event) -> None:
         """Hand an event to those who iterate."""
