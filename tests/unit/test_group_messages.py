@@ -418,8 +418,9 @@ def test_a_signing_key_is_renewed_after_a_fresh_secret(room: Room) -> None:
 @pytest.mark.spec("10.8-5")
 def test_a_removed_members_messages_fail_visibly(room: Room) -> None:
     room.remove("alice", "dave")
-    messages = {room.send("dave", "too late"), room.send("dave", "even later")}
     room.post()
+    messages = {room.send("dave", "too late"), room.send("dave", "even later")}
+    assert [name for name, _ in room.uploads] == ["dave"]
     room.read("dave")
     failed = [event for event in room.seats["dave"].events if isinstance(event, MessageFailed)]
     assert {event.message for event in failed} == messages
