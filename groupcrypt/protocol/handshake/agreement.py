@@ -86,9 +86,10 @@ class Agreed:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Start:
-    """A start as its initiator made it."""
+    """A start as its initiator made it; `base` is the public base key in it."""
 
     hello: bytes
+    base: bytes
     agreed: Agreed
 
 
@@ -152,7 +153,7 @@ def initiate(
         resumption or b"",
     )
     raw = encode(hello)
-    return Start(raw, _agree(secrets, raw, peer, keys))
+    return Start(raw, base.public, _agree(secrets, raw, peer, keys))
 
 
 def respond(

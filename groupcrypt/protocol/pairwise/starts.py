@@ -91,7 +91,7 @@ def start(  # noqa: PLR0913  # what a start names, and what it may answer
     )
     channel = Channel(
         id=made.agreed.channel,
-        base=handshake.read_hello(made.hello).base,
+        base=made.base,
         created=created,
         resumed=link.named is not None,
         proven=held is None or held.proven or link.named is not None,
