@@ -20,9 +20,11 @@ from groupcrypt.protocol.broadcast import (
     PoolTake,
     Refused,
     Reply,
+    SlotPut,
     SlotValue,
     TopicKind,
     Trim,
+    read_request,
     token_hash,
     topic_id,
     write_request,
@@ -99,10 +101,14 @@ def restored(state: DeviceState, *, now: float, entropy: Entropy) -> Step:
 
 def _heal(work: Work) -> None:
     work.events.append(RolledBack())
+    people.skip_versions(work)
     post.forget_sessions(work)
+    pool = work.state.core.put_token
     for group in list(work.state.groups):
         if work.state.groups[group].member:
             rooms.run(work, group, groups.restored)
+    if work.state.core.put_token == pool:  # no `update` did it: what the lost life published goes
+        people.replace_prekeys(work)
 
 
 # --- input from the server --------------------------------------------------------------------
@@ -159,9 +165,15 @@ def _advance_mailbox(work: Work, name: str, seq: int) -> None:
 
 
 def history_lost(state: DeviceState, topic: TopicId, *, now: float, entropy: Entropy) -> Step:
-    """The server cannot show what follows our cursor in a topic (spec 10.10, 13.5)."""
+    """The server cannot show what follows our cursor in a topic (spec 10.10, 12.3, 13.5)."""
 
     def act(work: Work) -> None:
+        for name in ("first", "second"):
+            mailbox: Mailbox = getattr(work.state.core, name)
+            if mailbox_topic(mailbox) == topic:
+                again = Mailbox(mailbox.write_token, mailbox.read_token, 0, 0)
+                work.set_core(**{name: again})
+                return
         for group, held in work.state.groups.items():
             if group_topic(held) == topic:
                 rooms.run(work, group, groups.history_lost)
@@ -181,11 +193,7 @@ def _replied(work: Work, number: int, reply: Reply) -> None:
         return
     work.set(outbox={key: kept for key, kept in work.state.outbox.items() if key != number})
     if isinstance(reply, Refused):
-        if reply.code == Code.CONFLICT:
-            _heal(work)
-        else:
-            code = Code(reply.code).name if reply.code in set(Code) else str(reply.code)
-            work.events.append(UploadRefused(code.lower().replace("_", "-")))
+        _refused(work, row, reply.code)
     if isinstance(reply, PoolCounted):
         more = people.needs_pool(reply.count)
         if more:
@@ -193,6 +201,17 @@ def _replied(work: Work, number: int, reply: Reply) -> None:
     if row.group is not None and row.mid is not None and GroupId(row.group) in work.state.groups:
         mid = row.mid
         rooms.run(work, GroupId(row.group), lambda turn: groups.acknowledged(turn, mid))
+
+
+def _refused(work: Work, row: OutboxRow, number: int) -> None:
+    """A final refusal. Of a slot's put it may show that this store is an older copy (12.6)."""
+    request = read_request(row.request)[1] if number == Code.CONFLICT else None
+    if not isinstance(request, SlotPut):
+        code = Code(number).name if number in set(Code) else str(number)
+        work.events.append(UploadRefused(code.lower().replace("_", "-")))
+    elif request.version >= people.newest_put(work.state.core, request):
+        _heal(work)
+    # An older put was overtaken by a later one of ours, and only its answer had been lost.
 
 
 def tick(state: DeviceState, *, now: float, entropy: Entropy) -> Step:

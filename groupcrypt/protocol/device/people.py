@@ -11,6 +11,7 @@ from dataclasses import replace
 from groupcrypt.errors import (
     AuthenticationFailed,
     IdentityChanged,
+    NotPermitted,
     RemoteError,
     UnknownDevice,
 )
@@ -19,6 +20,7 @@ from groupcrypt.protocol.broadcast import (
     MAX_POOL_PUT_ITEMS,
     PoolCount,
     PoolPut,
+    SlotPut,
     SlotValue,
     token_hash,
     write_request,
@@ -44,6 +46,8 @@ from groupcrypt.protocol.identity import (
     stored_device_list,
 )
 from groupcrypt.protocol.primitives import DhPrivate, Entropy, SigningKey
+
+SKIPPED_VERSIONS = 65_536  # of the device's slot; more openings than a lost life has had
 
 
 def found(
@@ -125,6 +129,18 @@ def publish_device(work: Work) -> None:
     work.set_core(device_slot=slot)
 
 
+def newest_put(core: DeviceCore, put: SlotPut) -> int:
+    """The highest version this store knows of the own slot that `put` is about."""
+    own = (core.account_slot, core.device_slot)
+    return max((slot.version for slot in own if slot.signing.public == put.public), default=0)
+
+
+def skip_versions(work: Work) -> None:
+    """After a restore: leave out the versions that the lost life may have put (spec 12.6)."""
+    slot = work.state.core.device_slot
+    work.set_core(device_slot=replace(slot, version=slot.version + SKIPPED_VERSIONS))
+
+
 def top_up_pool(work: Work, count: int) -> None:
     """Make one-time prekeys and put their public halves into the pool, sealed (spec 05.2).
 
@@ -164,6 +180,8 @@ def add_contact(work: Work, contact: Card, held: SlotValue) -> AccountId:
     _, listed = read_account_record(record)
     if listed.account != contact.account:
         raise AuthenticationFailed("the slot belongs to another account than the card")
+    if listed.account == work.state.account:
+        raise NotPermitted("this is your own card: give it to others, and import theirs")
     learn(work, record)
     person = work.state.people[listed.account]
     if not person.card:
