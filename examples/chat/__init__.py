@@ -1,0 +1,1 @@
+"""A line-based chat for real use across machines, see README.md."""

@@ -1,0 +1,96 @@
+"""What happened, as a line for people.
+
+Rules of this file:
+- Whoever is gone is named, and what that means is said. What needs a decision is red and says
+  what to type.
+- What only tells how the protocol works is not shown.
+"""
+
+from examples.chat.people import label, title
+from groupcrypt import Connected, Contact, Departed, Disconnected, Group, GroupJoined, Node, Skipped
+from groupcrypt.node import Happening
+from groupcrypt.protocol import events
+
+Line = tuple[str, str]  # text, colour
+
+
+def line_of(node: Node, event: Happening) -> Line | None:
+    """The line for an event; None if there is none."""
+    match event:
+        case Connected():
+            return "connected", "dim"
+        case Disconnected(_, reason):
+            return f"no connection: {reason}; what you write is kept and sent later", "yellow"
+        case Skipped(count):
+            return f"{count} events were too many to show; no message is lost", "yellow"
+        case GroupJoined(group, by=by) if by != node.account:
+            name = title(node, Group(node, group))
+            return f"{label(node, by)} added you to {name}", "green"
+        case Departed(group):
+            name = title(node, Group(node, group))
+            return f"you are out of {name}, and cannot read what is sent from now on", "yellow"
+        case events.MembershipChanged():
+            return _changed(node, event)
+        case events.IdentityAlarm(account):
+            who = label(node, account)
+            text = f"THE KEYS OF {who} CHANGED: nothing is sent to {who}."
+            return f"{text} Compare numbers (/verify {who}), then /accept {who}", "red"
+        case _:
+            return _trouble(node, event)
+
+
+def _changed(node: Node, event: events.MembershipChanged) -> Line | None:
+    name = title(node, Group(node, event.group))
+    author = _who(node, event.author)
+    gone = ", ".join(_who(node, account) for account in event.removed)
+    lost = ""  # to this account, `Departed` says it
+    if node.account not in event.removed:
+        lost = f" {gone} cannot read what is sent from now on"
+    match event.operation:
+        case "add":
+            new = ", ".join(_who(node, account) for account in event.added)
+            return f"{author} added {new} to {name}, to read what is sent from now on", "green"
+        case "remove":
+            return f"{author} removed {gone} from {name}.{lost}", "yellow"
+        case "leave_commit":
+            return f"{gone} left {name}.{lost}", "yellow"
+        case "role":
+            admins = ", ".join(_who(node, one.account) for one in Group(node, event.group).admins)
+            return f"{author} changed who is admin of {name}: {admins}", "dim"
+        case "policy":
+            return f"{author} changed the title or settings of {name}", "dim"
+        case "update":
+            return f"{author} renewed all keys in {name}", "dim"
+        case "device_add" | "device_remove":
+            return f"{author} changed the devices in {name}", "yellow"
+        case _:
+            return None
+
+
+def _trouble(node: Node, event: Happening) -> Line | None:
+    match event:
+        case events.MessageFailed(group, _, _):
+            return (
+                f"a message to {title(node, Group(node, group))} was not sent: you are out",
+                "red",
+            )
+        case events.Gap(group, first, last):
+            name = title(node, Group(node, group))
+            return f"a part of {name} cannot be read here (epochs {first} to {last})", "yellow"
+        case events.Missing(group, _, count):
+            return f"{count} messages to {title(node, Group(node, group))} never arrived", "yellow"
+        case events.Forked(group):
+            name = title(node, Group(node, group))
+            return f"SOMEBODY WAS SHOWN ANOTHER {name}: sending is paused, ask each other", "red"
+        case events.Impersonated():
+            return "SOMEBODY WROTE IN THIS DEVICE'S NAME: its keys are being renewed", "red"
+        case events.RolledBack():
+            return "this folder is an older copy of itself: its keys are being replaced", "yellow"
+        case events.UploadRefused(code):
+            return f"the server refused something of ours: {code}", "yellow"
+        case _:
+            return None
+
+
+def _who(node: Node, account: bytes) -> str:
+    return "you" if account == node.account else label(node, account)
