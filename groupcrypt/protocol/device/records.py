@@ -74,12 +74,11 @@ def _map(
     key, write = how
     if old is new:
         return
-    for name, value in new.items():
-        if old.get(name) is not value:
-            changes[prefix + key(name)] = write(value)
-    for name in old:
-        if name not in new:
-            changes[prefix + key(name)] = None
+    held = old.get
+    for name in [name for name, value in new.items() if held(name) is not value]:
+        changes[prefix + key(name)] = write(new[name])
+    for name in [name for name in old if name not in new]:
+        changes[prefix + key(name)] = None
 
 
 def diff(old: DeviceState | None, new: DeviceState) -> Changes:
