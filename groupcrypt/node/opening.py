@@ -172,26 +172,27 @@ async def _running(core: Core, server: str, connecting: Connect) -> AsyncGenerat
     place = core.state.core
     node = Node(core, lambda: connecting(server or place.server, place.server_key))
     failure: BaseException | None = None
-    with core.heard(node.hear):
-        async with trio.open_nursery() as nursery:
+    try:
+        with core.heard(node.hear):
+            async with trio.open_nursery() as nursery:
 
-            async def guarded(task: Callable[[], Awaitable[None]]) -> None:
-                nonlocal failure
+                async def guarded(task: Callable[[], Awaitable[None]]) -> None:
+                    nonlocal failure
+                    try:
+                        await task()
+                    except Exception as error:  # noqa: BLE001  # raised again below
+                        failure = failure or error
+                        nursery.cancel_scope.cancel()
+
+                online = node.online
+                for task in (core.watch, core.purge_forever, online.run, online.tick_forever):
+                    nursery.start_soon(guarded, task)
                 try:
-                    await task()
-                except Exception as error:  # noqa: BLE001  # raised again below
-                    failure = failure or error
-                    nursery.cancel_scope.cancel()
-
-            online = node.online
-            for task in (core.watch, core.purge_forever, online.run, online.tick_forever):
-                nursery.start_soon(guarded, task)
-            try:
-                yield node
-            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # raised again below
-                failure = error
-            finally:
-                node.close()
-            nursery.cancel_scope.cancel()
+                    yield node
+                except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # raised again below
+                    failure = error
+                nursery.cancel_scope.cancel()
+    finally:
+        node.close()
     if failure is not None:
         raise failure
