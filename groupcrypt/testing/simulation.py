@@ -26,9 +26,10 @@ from groupcrypt.protocol.broadcast import (
     SlotValue,
 )
 from groupcrypt.protocol.content import Content, TextContent
-from groupcrypt.protocol.device import DeviceState, OutboxRow, Step, TopicRecord
+from groupcrypt.protocol.device.state import DeviceState, OutboxRow, Step, TopicRecord
 from groupcrypt.protocol.events import Event, GroupJoined, MessageReceived
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
+from groupcrypt.protocol.membership import Op
 from groupcrypt.testing.entropy import SeededEntropy
 
 START = 1_800_000_000.0  # seconds since 1970; a date like any other
@@ -87,7 +88,7 @@ class Simulation:
 
     def __init__(self, seed: int, names: str, faults: Faults | None = None) -> None:
         self.seed = seed
-        self.random = random.Random(seed)  # noqa: S311  # choices of a simulation, not keys
+        self.random = random.Random(seed)  # choices of a simulation, not keys
         self.faults = faults or Faults()
         self.now = START
         self.server = Broadcast()
@@ -145,7 +146,7 @@ class Simulation:
         self._do(
             actor,
             lambda d: device.change(
-                d.state, group, device.Op.REMOVE, data, now=self.now, entropy=d.entropy
+                d.state, group, Op.REMOVE, data, now=self.now, entropy=d.entropy
             ),
         )
 
@@ -236,7 +237,8 @@ class Simulation:
         faults, self.faults = self.faults, Faults()
         try:
             for _ in range(limit):
-                if any([self._all(actor) for actor in self.devices.values() if actor.online]):
+                moved = [self._all(actor) for actor in self.devices.values() if actor.online]
+                if any(moved):
                     continue
                 due = min(
                     device.next_tick(actor.state, now=self.now)

@@ -5,7 +5,13 @@ from dataclasses import replace
 import pytest
 
 from groupcrypt.protocol import limits
-from groupcrypt.protocol.events import MessageReceived, MessageSettled
+from groupcrypt.protocol.broadcast import Append, Code, Refused, Reply, Request, TopicKind
+from groupcrypt.protocol.events import (
+    ChangeFailed,
+    MessageFailed,
+    MessageReceived,
+    MessageSettled,
+)
 from groupcrypt.protocol.identifiers import GroupId, MessageId
 from groupcrypt.testing import checkers
 from groupcrypt.testing.simulation import Faults, Simulation
@@ -126,3 +132,28 @@ def test_a_topic_that_fills_up_is_left_in_time(monkeypatch: pytest.MonkeyPatch) 
     assert checkers.everything(made, group) == []
     head = checkers.states(made, group)["alice"].core.head
     assert 4 <= head <= 12, "some updates, by one member each"
+
+
+def test_an_upload_that_the_server_refuses_for_good_fails_visibly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, group = world(4, Faults())
+    answer = made.server.answer
+
+    def refusing(request: Request, *, now: int) -> Reply:
+        record = isinstance(request, Append) and request.kind == TopicKind.GROUP
+        return Refused(Code.TOO_BIG, 0) if record else answer(request, now=now)
+
+    monkeypatch.setattr(made.server, "answer", refusing)
+    message = made.send("bob", group, "too much")
+    made.remove("alice", group, "carol")
+    made.settle()
+    failed = [each for each in made.devices["bob"].events if isinstance(each, MessageFailed)]
+    assert [(each.message, each.code) for each in failed] == [(message, "refused")]
+    given_up = [each for each in made.devices["alice"].events if isinstance(each, ChangeFailed)]
+    assert [(each.operation, each.code) for each in given_up] == [("remove", "refused")]
+    monkeypatch.undo()
+    del made.sent[message]
+    made.send("bob", group, "small")
+    made.settle()
+    assert checkers.everything(made, group) == []

@@ -69,6 +69,7 @@ def _step(state: DeviceState, now: float, entropy: Entropy, act: Callable[[Work]
     work = Work(state, now, entropy)
     act(work)
     post.seal_all(work)
+    rooms.post_uploads(work)
     post.release_gates(work)
     return Step(work.state, records.diff(state, work.state), tuple(work.events))
 
@@ -199,8 +200,8 @@ def _replied(work: Work, number: int, reply: Reply) -> None:
         if more:
             people.top_up_pool(work, more)
     if row.group is not None and row.mid is not None and GroupId(row.group) in work.state.groups:
-        mid = row.mid
-        rooms.run(work, GroupId(row.group), lambda turn: groups.acknowledged(turn, mid))
+        mid, told = row.mid, groups.refused if isinstance(reply, Refused) else groups.acknowledged
+        rooms.run(work, GroupId(row.group), lambda turn: told(turn, mid))
 
 
 def _refused(work: Work, row: OutboxRow, number: int) -> None:

@@ -97,15 +97,7 @@ def absorb(work: Work, turn: Turn) -> None:
         people.replace_prekeys(work)
     for device in turn.introduce:
         _introduce(work, group, device)
-    for upload in turn.uploads:
-        request = Append(
-            upload.write_token,
-            token_hash(upload.read_token),
-            upload.mid,
-            upload.body,
-            RECORD_SECONDS,
-        )
-        work.post(write_request(0, request), group=group.id, mid=upload.mid, gate=upload.gate)
+    work.uploads += [(group.id, upload) for upload in turn.uploads]
     work.events += [_kept(work, event) for event in turn.events]
 
 
@@ -115,7 +107,22 @@ def _drop(work: Work, dropped: set[bytes]) -> None:
     outbox = {number: row for number, row in work.state.outbox.items() if row.mid not in dropped}
     if len(outbox) != len(work.state.outbox):
         work.set(outbox=outbox)
+    work.uploads = [(group, kept) for group, kept in work.uploads if kept.mid not in dropped]
     post.drop_gates(work, dropped)
+
+
+def post_uploads(work: Work) -> None:
+    """Records go behind the letters of their step: a frame finds its chain there (spec 12.3)."""
+    for group, upload in work.uploads:
+        request = Append(
+            upload.write_token,
+            token_hash(upload.read_token),
+            upload.mid,
+            upload.body,
+            RECORD_SECONDS,
+        )
+        work.post(write_request(0, request), group=group, mid=upload.mid, gate=upload.gate)
+    work.uploads.clear()
 
 
 def _learn(work: Work, group: GroupState, record: bytes) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.events import Event
-from groupcrypt.protocol.group import GroupState
+from groupcrypt.protocol.group import GroupState, Upload
 from groupcrypt.protocol.handshake import Prekeys
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
 from groupcrypt.protocol.identity import LocalIdentity
@@ -230,6 +230,7 @@ class Work:
     entropy: Entropy
     events: list[Event] = field(default_factory=list[Event])
     touched: set[DeviceId] = field(default_factory=set[DeviceId])  # peers with letters to seal
+    uploads: list[tuple[GroupId, Upload]] = field(default_factory=list[tuple[GroupId, Upload]])
     concerned: set[GroupId] = field(default_factory=set[GroupId])  # groups this step is about
 
     @property

@@ -82,9 +82,7 @@ def _make_room(turn: Turn) -> None:
     if core.records < limits.TOPIC_RECORDS and core.size < limits.TOPIC_BYTES:
         return
     late = entries.rank(turn, turn.me.account) * ROOM_STEP
-    over = max(
-        core.records - limits.TOPIC_RECORDS, (core.size - limits.TOPIC_BYTES) // ROOM_BYTES
-    )
+    over = max(core.records - limits.TOPIC_RECORDS, (core.size - limits.TOPIC_BYTES) // ROOM_BYTES)
     if over >= late and core.base == core.head and core.pending is None:
         entries.want(turn, Op.UPDATE, wire.encode(UpdateData()), not_before=turn.now)
 
@@ -121,6 +119,15 @@ def acknowledged(turn: Turn, mid: bytes) -> None:
     """The server stored an upload: what waited behind it may go (spec 10.8)."""
     messages.acknowledged(turn, mid)
     messages.flush(turn)
+
+
+def refused(turn: Turn, mid: bytes) -> None:
+    """The server will never take an upload: what was in it fails visibly (spec 10.8)."""
+    pending = turn.group.core.pending
+    if pending is not None and pending.upload == mid:
+        entries.give_up_pending(turn, "refused")
+    messages.fail_upload(turn, mid, "refused")
+    _after(turn)
 
 
 def leave(turn: Turn, content: bytes) -> None:
@@ -273,6 +280,7 @@ __all__ = [
     "propose",
     "receive",
     "receive_letter",
+    "refused",
     "restored",
     "resume",
     "send",

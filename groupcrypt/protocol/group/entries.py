@@ -230,6 +230,16 @@ def _settle_pending(turn: Turn, raw: bytes, *, before: GroupState) -> None:
     turn.set_core(intents=(again, *turn.group.core.intents))
 
 
+def give_up_pending(turn: Turn, code: str) -> None:
+    """Our entry cannot be uploaded: its secret goes, the change is told as failed (10.5)."""
+    pending = turn.group.core.pending
+    if pending is None:
+        return
+    turn.set_core(pending=None)
+    turn.dropped += [pending.upload, pending.log_hash]
+    _give_up(turn, pending.intent, code)
+
+
 def _give_up(turn: Turn, intent: Intent, code: str) -> None:
     if Op(intent.op) not in (Op.LEAVE_COMMIT, Op.UPDATE):  # wanted by the protocol, not by a person
         turn.events.append(ChangeFailed(turn.group.id, Op(intent.op).name.lower(), code))
@@ -327,6 +337,7 @@ def tick_entries(turn: Turn) -> None:
 __all__ = [
     "SealedEntry",
     "advance",
+    "give_up_pending",
     "install_secret",
     "intent_due",
     "propose",

@@ -26,6 +26,7 @@ from groupcrypt.protocol.events import (
     Diverged,
     Held,
     Impersonated,
+    MessageFailed,
     MessageReceived,
     MessageSettled,
     Missing,
@@ -146,6 +147,18 @@ def acknowledged(turn: Turn, mid: bytes) -> None:
     frame = turn.group.frames.get(mid)
     if frame is not None:
         turn.set(frames={**turn.group.frames, mid: replace(frame, acknowledged=True)})
+
+
+def fail_upload(turn: Turn, mid: bytes, code: str) -> None:
+    """A frame the server will never take: its contents fail, they are not sealed again."""
+    frame = turn.group.frames.get(mid)
+    if frame is None:
+        return
+    gone = set(frame.messages)
+    unsettled = {name: item for name, item in turn.group.unsettled.items() if name not in gone}
+    frames = {name: item for name, item in turn.group.frames.items() if name != mid}
+    turn.set(unsettled=unsettled, frames=frames)
+    turn.events += [MessageFailed(turn.group.id, MessageId(name), code) for name in frame.messages]
 
 
 def receive_frame(turn: Turn, header: Header, frame: bytes, seq: int) -> None:
