@@ -134,6 +134,7 @@ def test_a_topic_that_fills_up_is_left_in_time(monkeypatch: pytest.MonkeyPatch) 
     assert 4 <= head <= 12, "some updates, by one member each"
 
 
+@pytest.mark.spec("10.8-5")
 def test_an_upload_that_the_server_refuses_for_good_fails_visibly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
