@@ -146,7 +146,7 @@ class AfterClose:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Gap:
-    """This device was taken forward over epochs it cannot read (spec 10.10)."""
+    """This device was taken forward: it reads no more of these epochs, if anything (spec 10.10)."""
 
     group: GroupId
     first: int

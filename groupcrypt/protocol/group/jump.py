@@ -177,7 +177,8 @@ def _apply(turn: Turn) -> None:
     if not epochs.commit_matches(body, ahead.secret):
         turn.set(ahead=replace(ahead, secret=None))
         raise AuthenticationFailed("the secret is not the one the entry committed to")
-    first = group.core.base + 1
+    base, head = group.core.base, group.core.head
+    first = base if base == head else base + 1  # the end of the topic read last was never seen
     _take(turn, rosters, index, ahead.secret)
     turn.events.append(Gap(group.id, first, ahead.epoch - 1))
     turn.events.append(EpochLive(group.id, ahead.epoch))
