@@ -112,6 +112,16 @@ class HostileWorld(Simulation):
             return super()._tick(actor)
 
 
+def talking(seed: int, *names: str) -> tuple[HostileWorld, GroupId]:
+    """A group of all these, the first its admin, in which everybody has said hello."""
+    world = HostileWorld(seed, " ".join(names))
+    group = world.group_with(*names)
+    for name in names:
+        world.send(name, group, f"hello from {name}")
+    world.settle()
+    return world, group
+
+
 class Since:
     """What all devices append from now on."""
 
@@ -243,6 +253,7 @@ __all__ = [
     "post_letter",
     "refused",
     "sealed_entry",
+    "talking",
     "topic_of",
     "without_cursors",
 ]
