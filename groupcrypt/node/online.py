@@ -67,7 +67,7 @@ class Online:
             pause = min(FIRST_PAUSE * 2**attempts, LONGEST_PAUSE)
             pause *= random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a key
             if session is not None:
-                pause = max(pause, session.come_back)
+                pause = max(pause, min(session.come_back, LONGEST_PAUSE))
             self._down(pause)
             attempts = min(attempts + 1, 16)
             await trio.sleep(pause)

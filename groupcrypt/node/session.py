@@ -122,8 +122,8 @@ class Session:
         if isinstance(reply, Refused) and reply.code in device.PASSING:
             times = self._refused.get(number, 0)
             self._refused[number] = times + 1
-            pause = min(RETRY_SECONDS * 2**times, LONGEST_RETRY)
-            self._start(partial(self._again, number, max(pause, reply.retry_ms / 1000)))
+            pause = max(RETRY_SECONDS * 2**times, reply.retry_ms / 1000)
+            self._start(partial(self._again, number, min(pause, LONGEST_RETRY)))
             return
         self._posted.discard(number)
         self._refused.pop(number, None)
@@ -184,7 +184,8 @@ class Session:
                 if mailbox.read_token == item.read_token:
                     return mailbox.cursor
             return None
-        held = state.groups.get(self._groups[topic])
+        group = self._groups.get(topic)
+        held = None if group is None else state.groups.get(group)
         if held is None or device.group_topic(held) != topic:
             return None
         return held.core.cursor
@@ -197,12 +198,10 @@ class Session:
         while True:
             changed, state = core.changed, core.state
             wanted = {item.topic: item for item in device.subscriptions(state)}
-            for group, held in state.groups.items():
-                topic = device.group_topic(held)
-                if topic is not None:
-                    self._groups[topic] = group
-            for topic in [topic for topic in self._topics if topic not in wanted]:
-                del self._topics[topic]
+            read = ((device.group_topic(held), group) for group, held in state.groups.items())
+            self._groups = {topic: group for topic, group in read if topic is not None}
+            for topic in self._topics.keys() - wanted.keys():
+                self._topics.pop(topic, None)
                 await self._post(None, Unsubscribe(topic))
             for topic, item in wanted.items():
                 known = self._topics.get(topic)

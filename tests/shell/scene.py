@@ -20,6 +20,7 @@ from groupcrypt.protocol import device
 from groupcrypt.protocol.broadcast import Reply
 from groupcrypt.protocol.content import TextContent, read_content
 from groupcrypt.protocol.events import Event, Rejected
+from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.server import Server, open_server, serve_stream
 from groupcrypt.server.clock import Clock
 from groupcrypt.server.engines import Engine
@@ -41,7 +42,7 @@ class Place:
     """What outlives a node: its store and its randomness."""
 
     store: MemoryStore
-    entropy: SeededEntropy
+    entropy: Entropy
     said: bool = False  # whether this person's part of a conversation was begun
 
 
