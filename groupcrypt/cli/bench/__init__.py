@@ -122,7 +122,10 @@ def _as_json(figures: list[Figure]) -> None:
 
 
 def _rounded(spread: Spread) -> dict[str, float | None]:
-    return {name: _round(getattr(spread, name)) for name in ("median", "low", "high")}
+    found = {name: float(getattr(spread, name)) for name in ("median", "low", "high")}
+    if all(value.is_integer() for value in found.values()):  # counted, not measured
+        return {**found}
+    return {name: _round(value) for name, value in found.items()}
 
 
 def _round(value: float | None) -> float | None:

@@ -84,6 +84,11 @@ class Removed:
         return Removed(made, step, sent, letter, entry, confirm)
 
     @property
+    def uploaded(self) -> int:
+        """Bytes of the author's requests: records with tokens, names and ids."""
+        return sum(len(row.request) for row in device.pending(self.step.state))
+
+    @property
     def secret(self) -> bytes:
         """What the letters carry."""
         pending = self.world.held(self.step.state).core.pending

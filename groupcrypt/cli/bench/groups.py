@@ -57,7 +57,7 @@ def _case(  # a row of this section
     times = 1 if before else max(1, BATCH // made.size)
 
     def make() -> Body:
-        if before is not None:
+        if before:
             before()
         return batch
 
@@ -182,9 +182,8 @@ def _removal(made: World) -> list[Row]:
     removed = Removed.of(made)
     others = made.size - 2
     letters = removed.author_letters
-    leaves = Needs(sha=(32 * others + 60,))
     entry = replace(Needs(sign=1, sha=(400, 500), hmac=(60, 60, 260), seal=(700, 114)), verify=0)
-    carry = ((others, Needs(hmac=CARRY)), (1, Needs(hmac=SPLIT)), (1, leaves))
+    carry = ((others, Needs(hmac=CARRY)), (1, Needs(hmac=SPLIT, sha=(32 * others + 60,))))
     opened = Needs(
         verify=1, sha=(800, 400), hmac=(60, 60, 260), unseal=(700, 114)
     )  # entry or confirm
@@ -196,7 +195,6 @@ def _removal(made: World) -> list[Row]:
             removed.author_changes,
             (others, pairs.seal_needs(step=True)),
             (1, entry),
-            (1, leaves),
             note="every other device had answered last: each letter turns its ratchet",
         ),
         _case(
@@ -229,6 +227,13 @@ def _removal(made: World) -> list[Row]:
             lambda: sum(len(letter.body) for letter in letters) + len(removed.entry.body),
             Target("value", REMOVAL_BYTES) if made.size >= 1_000 else None,
             note="envelopes and the entry, as the server stores them",
+        ),
+        Size(
+            SECTION,
+            f"removal, bytes uploaded{n}",
+            "bytes",
+            lambda: removed.uploaded,
+            note="the same with the tokens, names and ids of the requests",
         ),
         Size(
             SECTION,
