@@ -20,7 +20,7 @@ from groupcrypt import open_node
 from groupcrypt.cli import node as arguments
 from groupcrypt.cli import outcome
 from groupcrypt.cli.drive import drive
-from groupcrypt.cli.pipes import Writer, lines
+from groupcrypt.cli.pipes import Lines, Writer
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,7 +58,7 @@ async def main(chosen: argparse.Namespace, passphrase: str | None) -> None:
                 passphrase=passphrase,
             ) as node:
                 if chosen.json:
-                    await drive(node, lines(STDIN), emit)
+                    await drive(node, Lines(STDIN), emit)
                 else:
                     with shown.held():
                         await Chat(node, shown).run()

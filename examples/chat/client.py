@@ -15,7 +15,9 @@ from examples.chat import people
 from examples.chat.news import line_of
 from examples.chat.screen import Screen
 from groupcrypt import (
+    Connected,
     Departed,
+    Disconnected,
     Group,
     GroupJoined,
     LocalError,
@@ -92,15 +94,16 @@ class Chat:
     # --- what happens --------------------------------------------------------------------------
 
     async def _listen(self, stream: Stream) -> None:
-        last = None
+        link = None  # what was said of the connection last
         async for item in stream:
             if isinstance(item, Message):
                 await self._read(item)
                 continue
             line = line_of(self.node, item)
-            if line is not None and line != last:
+            if line is not None and line != link:
                 await self._say(*line)
-            last = line
+            if isinstance(item, Connected | Disconnected):
+                link = line
             await self._follow(item)
 
     async def _read(self, message: Message) -> None:
@@ -123,11 +126,13 @@ class Chat:
                 text = line.partition("> ")[2]
                 short = text if len(text) <= 24 else f"{text[:23]}…"
                 await self.screen.amend(message, f"{line}  ✓", f"-- delivered: {short}")
-            case GroupJoined(group) if self.group is None:
-                await self._open(self.node.group(group))
-            case GroupJoined(group) if self.group.id != group:
-                name = people.title(self.node, self.node.group(group))
-                await self._say(f"/open {name} to write there", "dim")
+            case GroupJoined(group, by=by) if by != self.node.account:
+                joined = self.node.group(group)
+                if self.group is None:
+                    await self._open(joined)
+                else:
+                    name = people.title(self.node, joined)
+                    await self._say(f"/open {name} to write there", "dim")
             case Departed(group) if self.group is not None and self.group.id == group:
                 await self._open(None)
             case _:
@@ -227,7 +232,10 @@ class Chat:
 
     async def leave(self, _: str) -> None:
         """Leave the open group."""
-        await self._opened().leave()
+        group = self._opened()
+        if len(group.members) == 1:
+            raise Mistake("you are the only one in it: nobody is there to let you go")
+        await group.leave()
         await self._say("you are let go as soon as another member's node hears of it", "dim")
 
     async def members(self, _: str) -> None:

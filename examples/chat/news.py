@@ -7,7 +7,7 @@ Rules of this file:
 """
 
 from examples.chat.people import label, title
-from groupcrypt import Connected, Contact, Departed, Disconnected, Group, GroupJoined, Node, Skipped
+from groupcrypt import Connected, Departed, Disconnected, Group, GroupJoined, Node, Skipped
 from groupcrypt.node import Happening
 from groupcrypt.protocol import events
 
@@ -45,15 +45,15 @@ def _changed(node: Node, event: events.MembershipChanged) -> Line | None:
     gone = ", ".join(_who(node, account) for account in event.removed)
     lost = ""  # to this account, `Departed` says it
     if node.account not in event.removed:
-        lost = f" {gone} cannot read what is sent from now on"
+        lost = f": {gone} cannot read what is sent from now on"
     match event.operation:
         case "add":
             new = ", ".join(_who(node, account) for account in event.added)
             return f"{author} added {new} to {name}, to read what is sent from now on", "green"
         case "remove":
-            return f"{author} removed {gone} from {name}.{lost}", "yellow"
+            return f"{author} removed {gone} from {name}{lost}", "yellow"
         case "leave_commit":
-            return f"{gone} left {name}.{lost}", "yellow"
+            return f"{gone} left {name}{lost}", "yellow"
         case "role":
             admins = ", ".join(_who(node, one.account) for one in Group(node, event.group).admins)
             return f"{author} changed who is admin of {name}: {admins}", "dim"

@@ -11,6 +11,7 @@ import os
 import sys
 import termios
 import tty
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Final, Self
@@ -19,7 +20,7 @@ import trio
 
 from examples.chat.editor import Editor, cells
 from groupcrypt.cli import command
-from groupcrypt.cli.pipes import Writer, lines
+from groupcrypt.cli.pipes import Lines, Writer
 
 STDIN, STDOUT = 0, 1
 CLEAR: Final = "\r\x1b[K"
@@ -48,7 +49,7 @@ class Screen:
 
     def lines(self) -> AsyncIterator[str]:
         """What is typed, line by line."""
-        return lines(STDIN)
+        return Lines(STDIN)
 
     @contextmanager
     def held(self) -> Iterator[Self]:
@@ -65,6 +66,7 @@ class Terminal(Screen):
     def __init__(self) -> None:
         super().__init__()
         self._editor = Editor()
+        self._typed = deque[str]()  # whole lines
         self._prompt = "> "
         self._last: object = None  # the key of the line above the prompt
 
@@ -87,15 +89,21 @@ class Terminal(Screen):
         self._prompt = f"{prompt}> "
         await self._write("")
 
-    async def lines(self) -> AsyncIterator[str]:
-        while not self._editor.ended:
+    def lines(self) -> AsyncIterator[str]:
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while not self._typed:
             await self._write("")
             await trio.lowlevel.wait_readable(STDIN)
             data = os.read(STDIN, 4096)
-            if not data:  # the terminal went away
-                return
-            for line in self._editor.feed(data):
-                yield line
+            self._typed.extend(self._editor.feed(data))
+            if not self._typed and (self._editor.ended or not data):
+                raise StopAsyncIteration
+        return self._typed.popleft()
 
     async def resume(self) -> None:
         tty.setcbreak(STDIN)

@@ -15,7 +15,7 @@ import trio
 
 from groupcrypt.cli import command, outcome
 from groupcrypt.cli.drive import drive
-from groupcrypt.cli.pipes import Writer, lines
+from groupcrypt.cli.pipes import Lines, Writer
 from groupcrypt.node import open_node
 
 STDIN, STDOUT = 0, 1
@@ -101,5 +101,5 @@ async def _run(chosen: argparse.Namespace, secret: str | None) -> None:
                 server_key=chosen.server_key,
                 passphrase=secret,
             ) as node:
-                await drive(node, lines(STDIN), emit)
+                await drive(node, Lines(STDIN), emit)
             nursery.cancel_scope.cancel()

@@ -9,8 +9,8 @@ Rules of this file:
 
 import os
 import select
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, Self
 
 import trio
 
@@ -18,26 +18,36 @@ CHUNK_BYTES: Final = 1 << 16
 AT_ONCE: Final = select.PIPE_BUF  # a pipe that is ready takes this much without blocking
 
 
-async def lines(descriptor: int) -> AsyncIterator[str]:
+class Lines:
     """The lines of a descriptor, without their ends; what is not UTF-8 is replaced."""
-    rest = bytearray()
-    while True:
-        await _ready(trio.lowlevel.wait_readable, descriptor)
-        chunk = os.read(descriptor, CHUNK_BYTES)
-        begin = len(rest)
-        rest += chunk
-        while (end := rest.find(b"\n", begin)) >= 0:
-            yield _text(rest[:end])
-            del rest[: end + 1]
-            begin = 0
-        if not chunk:
-            break
-    if rest:
-        yield _text(rest)
 
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._rest = bytearray()
+        self._searched = 0  # bytes of the rest that hold no end of a line
+        self._ended = False
 
-def _text(line: bytearray) -> str:
-    return line.decode("utf-8", "replace").removesuffix("\r")
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            end = self._rest.find(b"\n", self._searched)
+            if end >= 0 or (self._ended and self._rest):
+                return self._take(end)
+            if self._ended:
+                raise StopAsyncIteration
+            self._searched = len(self._rest)
+            await _ready(trio.lowlevel.wait_readable, self._descriptor)
+            chunk = os.read(self._descriptor, CHUNK_BYTES)
+            self._rest += chunk
+            self._ended = not chunk
+
+    def _take(self, end: int) -> str:
+        line = self._rest if end < 0 else self._rest[:end]
+        self._rest = bytearray() if end < 0 else self._rest[end + 1 :]
+        self._searched = 0
+        return line.decode("utf-8", "replace").removesuffix("\r")
 
 
 class Writer:
