@@ -182,11 +182,11 @@ def _removal(made: World) -> list[Row]:
     removed = Removed.of(made)
     others = made.size - 2
     letters = removed.author_letters
-    entry = replace(Needs(sign=1, sha=(400, 500), hmac=(60, 60, 260), seal=(700, 114)), verify=0)
+    hashed = (400, 500, 32 * others + 60)  # entry, log, members
+    entry = Needs(sign=1, sha=hashed, hmac=(60, 60, 260), seal=(700, 114))
     carry = ((others, Needs(hmac=CARRY)), (1, Needs(hmac=SPLIT, sha=(32 * others + 60,))))
-    opened = Needs(
-        verify=1, sha=(800, 400), hmac=(60, 60, 260), unseal=(700, 114)
-    )  # entry or confirm
+    # An entry or a confirm.
+    opened = Needs(verify=1, sha=(800, 400), hmac=(60, 60, 260), unseal=(700, 114))
     n = f", n = {made.size:,}"
     return [
         _case(
