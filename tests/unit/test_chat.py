@@ -1,5 +1,7 @@
-"""The chat's parts that are pure: the line being typed, names that look alike."""
+"""The chat's parts that are pure: the line being typed, names that look alike, its manual."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -7,6 +9,9 @@ import pytest
 
 from examples.chat import people
 from examples.chat.editor import Editor, cells
+from groupcrypt.cli import drive, telling
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -91,3 +96,22 @@ def test_a_name_may_have_spaces() -> None:
     assert (contact.name, rest) == ("Anna Maria", "how are you")
     contact, rest = people.person_and_rest(here, "anna how are you")
     assert (contact.name, rest) == ("Anna", "how are you")
+
+
+def documented(table: str) -> list[list[str]]:
+    """The rows of the table of examples/chat/README.md that begins with a heading."""
+    text = (ROOT / "examples" / "chat" / "README.md").read_text("utf-8")
+    rows = text.split(f"\n| {table} |")[1].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_readme_lists_every_command_of_a_driven_node() -> None:
+    listed = [row[0] for row in documented("do")]
+    code = {f"`{name}`" for name in (*drive.COMMANDS, "quit")}
+    assert sorted(listed) == sorted(code | {f"`{name}` *" for name in drive.SLOW})
+
+
+def test_the_readme_lists_every_event_of_a_driven_node() -> None:
+    source = Path(telling.__file__).read_text("utf-8")
+    told = {"ready", *re.findall(r'"type": "([a-z-]+)"', source)}
+    assert {row[0].strip("`") for row in documented("event")} == told
