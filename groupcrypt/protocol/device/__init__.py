@@ -325,9 +325,9 @@ def send_direct(
     """Send a content to every device of another account (spec 12.3); may raise a `LocalError`."""
 
     def act(work: Work) -> None:
-        people.person_of(work.state, account)
         if account == work.state.account:
             raise NotPermitted("a direct message goes to another account")
+        people.person_of(work.state, account)
         raw = write_content(content, time=work.ms)
         body = wire.encode(Direct(message, raw))
         for device in people.devices_of(work.state, account):
