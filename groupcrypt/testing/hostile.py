@@ -107,6 +107,10 @@ class HostileWorld(Simulation):
         with self._as(actor):
             return super()._fetch(actor)
 
+    def _due(self, actor: Device) -> float:
+        skew = self.skew.get(actor.name, 0.0)
+        return device.next_tick(actor.state, now=self.now + skew) - skew
+
     def _tick(self, actor: Device) -> bool:
         with self._as(actor):
             return super()._tick(actor)

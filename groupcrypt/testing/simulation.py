@@ -240,11 +240,7 @@ class Simulation:
                 moved = [self._all(actor) for actor in self.devices.values() if actor.online]
                 if any(moved):
                     continue
-                due = min(
-                    device.next_tick(actor.state, now=self.now)
-                    for actor in self.devices.values()
-                    if actor.online
-                )
+                due = min(self._due(actor) for actor in self.devices.values() if actor.online)
                 if due > self.now + quiet:
                     return
                 self.now = max(self.now, due) + 0.001
@@ -254,6 +250,10 @@ class Simulation:
             raise AssertionError(f"seed {self.seed}: the world does not come to rest")
         finally:
             self.faults = faults
+
+    def _due(self, actor: Device) -> float:
+        """When a device has something to do by itself, on the world's clock."""
+        return device.next_tick(actor.state, now=self.now)
 
     def _all(self, actor: Device) -> bool:
         moved = False
