@@ -1,4 +1,4 @@
-"""Scenarios S18-S22 and S81-S83: a server that swaps, swallows, floods, shows what lost (spec 16.1).
+"""Scenarios S18-S22, S81-S83: a server that swaps, swallows, floods, shows losers (spec 16.1).
 
 Which ids other tests cover is listed in `test_scenarios_a.py`.
 """
