@@ -15,7 +15,16 @@ from dataclasses import replace
 from groupcrypt.errors import RemoteError
 from groupcrypt.protocol import limits, membership, sender_key, wire
 from groupcrypt.protocol.events import Rejected
-from groupcrypt.protocol.group import entries, epochs, inbound, jump, messages, requests, secrets
+from groupcrypt.protocol.group import (
+    entries,
+    epochs,
+    inbound,
+    jump,
+    late,
+    messages,
+    requests,
+    secrets,
+)
 from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
 from groupcrypt.protocol.group.messages import queue
@@ -151,6 +160,7 @@ def tick(turn: Turn) -> None:
     jump.tick(turn)
     messages.ask_again(turn)
     epochs.erase_old(turn)
+    late.erase(turn)
     if turn.group.core.update_due <= turn.now:
         heal(turn)
     _after(turn)
@@ -190,14 +200,15 @@ def resume(turn: Turn) -> None:
 def next_tick(group: GroupState, now: int) -> int | None:
     """When `tick` has something to do, in milliseconds; None if only input matters."""
     if not group.member:
-        late = (epochs.erase_deadline(group), requests.next_asking(group)) if group.held else ()
-        return min((time for time in late if time is not None), default=None)
+        held = (epochs.erase_deadline(group), requests.next_asking(group)) if group.held else ()
+        return min((time for time in held if time is not None), default=None)
     core = group.core
     times = [
         core.confirm_at,
         core.update_at,
         entries.intent_due(group),
         epochs.erase_deadline(group),
+        late.deadline(group),
         jump.due(group),
         requests.next_asking(group),
         core.update_due,

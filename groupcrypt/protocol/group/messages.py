@@ -33,7 +33,7 @@ from groupcrypt.protocol.events import (
     Rejected,
     Waiting,
 )
-from groupcrypt.protocol.group import epochs
+from groupcrypt.protocol.group import epochs, late
 from groupcrypt.protocol.group.letters import LetterKind
 from groupcrypt.protocol.group.requests import ask_key, askable
 from groupcrypt.protocol.group.state import (
@@ -236,6 +236,8 @@ def _open(turn: Turn, epoch: Epoch, header: Header, frame: bytes) -> None:
     chains = dict(epoch.chains)
     chains[key] = chain
     turn.set_epoch(replace(epoch, chains=chains))
+    if chain.skipped is not epoch.chains[key].skipped:
+        late.bound(turn, epoch.number)
     if opened.missing is not None and opened.missing > 0:
         turn.events.append(Missing(group.id, key[0], opened.missing))
     if opened.head_matches is False or (opened.missing is not None and opened.missing < 0):
