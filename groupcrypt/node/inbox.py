@@ -12,7 +12,6 @@ from typing import Final, Self
 
 import trio
 
-from groupcrypt.errors import LocalError
 from groupcrypt.node.core import Core
 from groupcrypt.node.feed import Events, Happening, Skipped
 from groupcrypt.node.handles import Contact, Group, Host, Message
@@ -31,7 +30,7 @@ class Inbox:
     def __init__(self, node: Host) -> None:
         self._node = node
         self._shown = NOTHING  # the newest row handed out
-        self._open = set[int]()  # those not acknowledged: one, unless several ask at once
+        self._open = NOTHING  # the one not acknowledged yet
 
     @property
     def core(self) -> Core:
@@ -43,11 +42,11 @@ class Inbox:
         return self.core.state.core.inbox_next - 1
 
     async def acknowledge(self) -> None:
-        """The application is done with what it was given so far."""
+        """The application is done with what it was given last."""
         await trio.lowlevel.checkpoint()
-        for number in sorted(self._open):
-            await self.core.do(partial(device.taken, number=number))
-            self._open.discard(number)
+        if self._open != NOTHING:
+            await self.core.do(partial(device.taken, number=self._open))
+            self._open = NOTHING
 
     def take(self, upto: float = inf) -> Message | None:
         """The oldest message not handed out yet, with a number of at most `upto`."""
@@ -55,8 +54,7 @@ class Inbox:
         row = next((row for row in rows if self._shown < row.number <= upto), None)
         if row is None:
             return None
-        self._shown = row.number
-        self._open.add(row.number)
+        self._shown = self._open = row.number
         return self._message(row)
 
     def _message(self, row: InboxRow) -> Message:
@@ -84,16 +82,10 @@ class Messages:
         return self
 
     async def __anext__(self) -> Message:
-        core = self._inbox.core
-        if core.closed:
+        if self._inbox.core.closed:
             raise StopAsyncIteration
-        try:
-            await self._inbox.acknowledge()
-            return await core.until(self._inbox.take)
-        except LocalError:
-            if core.closed:  # while we waited
-                raise StopAsyncIteration from None
-            raise
+        await self._inbox.acknowledge()
+        return await self._inbox.core.until(self._inbox.take)
 
 
 class Stream:
@@ -108,15 +100,9 @@ class Stream:
         return self
 
     async def __anext__(self) -> Message | Happening:
-        core = self._inbox.core
-        if core.closed:
+        if self._inbox.core.closed:
             raise StopAsyncIteration
-        try:
-            await self._inbox.acknowledge()
-        except LocalError:
-            if core.closed:
-                raise StopAsyncIteration from None
-            raise
+        await self._inbox.acknowledge()
         while True:
             message = self._inbox.take(self._upto)
             if message is not None:
@@ -128,4 +114,5 @@ class Stream:
                     self._upto = self._inbox.newest  # their events may be gone, they are not
                     return skipped
                 case event:
+                    self._upto = NOTHING
                     return event
