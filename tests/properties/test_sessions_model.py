@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from groupcrypt.errors import LocalError, RemoteError
-from groupcrypt.protocol import pairwise
+from groupcrypt.protocol import limits, pairwise
 from groupcrypt.protocol.pairwise import Established, Wedged
 from groupcrypt.testing.pair import End, make_ends
 
@@ -35,8 +35,10 @@ class SessionsModel(RuleBasedStateMachine):
         super().__init__()
         self.ends: tuple[End, End] = make_ends(one_time=2)
         self.letters: list[Letter] = []
+        self.unheard = [0, 0]  # starts of each side since it last opened something
 
     def _start(self, side: int) -> None:
+        self.unheard[side] += 1
         self.ends[side].start(self.ends[1 - side])
 
     def _seal(self, side: int) -> Letter | None:
@@ -62,6 +64,7 @@ class SessionsModel(RuleBasedStateMachine):
             return False
         assert payload == letter.payload
         letter.delivered += 1
+        self.unheard[letter.recipient] = 0
         assert letter.delivered == 1
         return True
 
@@ -71,9 +74,10 @@ class SessionsModel(RuleBasedStateMachine):
 
     @rule(side=SIDES)
     def start(self, side: int) -> None:
-        """As an update does, whatever the session's state is."""
-        self._start(side)
-        self._seal(side)
+        """As an update does, whatever the session's state is; within what is promised (07.4)."""
+        if self.unheard[side] < limits.MAX_RETIRED_CHANNELS:
+            self._start(side)
+            self._seal(side)
 
     @precondition(lambda self: self.letters)
     @rule(data=st.data())
