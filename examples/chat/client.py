@@ -29,6 +29,7 @@ from groupcrypt import (
 )
 from groupcrypt.cli import outcome
 from groupcrypt.cli.drive import CARD, last_words
+from groupcrypt.cli.telling import acknowledge
 from groupcrypt.node import Happening, Stream
 from groupcrypt.protocol.identifiers import MessageId
 from groupcrypt.protocol.identity import clean_text
@@ -98,6 +99,7 @@ class Chat:
         async for item in stream:
             if isinstance(item, Message):
                 await self._read(item)
+                await acknowledge(self.node)
                 continue
             line = line_of(self.node, item)
             if line is not None and line != link:

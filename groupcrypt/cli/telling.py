@@ -8,6 +8,8 @@ Rules of this file:
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import trio
+
 from groupcrypt.cli import outcome
 from groupcrypt.node import (
     Connected,
@@ -40,6 +42,8 @@ class Teller:
             told = self._message(item) if isinstance(item, Message) else self._event(item)
             if told is not None:
                 await self.emit(told)
+            if isinstance(item, Message):
+                await acknowledge(self.node)
 
     def connection(self) -> Fields | None:
         """What is known of the connection now."""
@@ -91,6 +95,12 @@ class Teller:
 
     def _name(self, account: AccountId) -> Fields:
         return {"account": account.hex(), "name": Contact(self.node, account).name}
+
+
+async def acknowledge(node: Node) -> None:
+    """What was told is done with, also if the end comes just now: it is not told again."""
+    with trio.CancelScope(shield=True):
+        await node.inbox.acknowledge()
 
 
 def _plain(event: Happening) -> Fields | None:  # noqa: PLR0911  # one for each kind

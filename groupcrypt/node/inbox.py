@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import trio
 
+from groupcrypt.errors import LocalError
 from groupcrypt.node.core import Core
 from groupcrypt.node.feed import Events, Happening, Skipped
 from groupcrypt.node.handles import Contact, Group, Host, Message
@@ -30,7 +31,7 @@ class Inbox:
     def __init__(self, node: Host) -> None:
         self._node = node
         self._shown = NOTHING  # the newest row handed out
-        self._open = NOTHING  # the one not acknowledged yet
+        self._open = set[int]()  # those not acknowledged: one, unless several ask at once
 
     @property
     def core(self) -> Core:
@@ -42,11 +43,11 @@ class Inbox:
         return self.core.state.core.inbox_next - 1
 
     async def acknowledge(self) -> None:
-        """The application is done with what it was given last."""
+        """The application is done with what it was given so far."""
         await trio.lowlevel.checkpoint()
-        if self._open != NOTHING:
-            await self.core.do(partial(device.taken, number=self._open))
-            self._open = NOTHING
+        for number in sorted(self._open):
+            await self.core.do(partial(device.taken, number=number))
+            self._open.discard(number)
 
     def take(self, upto: float = inf) -> Message | None:
         """The oldest message not handed out yet, with a number of at most `upto`."""
@@ -54,7 +55,8 @@ class Inbox:
         row = next((row for row in rows if self._shown < row.number <= upto), None)
         if row is None:
             return None
-        self._shown = self._open = row.number
+        self._shown = row.number
+        self._open.add(row.number)
         return self._message(row)
 
     def _message(self, row: InboxRow) -> Message:
@@ -82,10 +84,16 @@ class Messages:
         return self
 
     async def __anext__(self) -> Message:
-        if self._inbox.core.closed:
+        core = self._inbox.core
+        if core.closed:
             raise StopAsyncIteration
-        await self._inbox.acknowledge()
-        return await self._inbox.core.until(self._inbox.take)
+        try:
+            await self._inbox.acknowledge()
+            return await core.until(self._inbox.take)
+        except LocalError:
+            if core.closed:  # while we waited
+                raise StopAsyncIteration from None
+            raise
 
 
 class Stream:
@@ -100,9 +108,15 @@ class Stream:
         return self
 
     async def __anext__(self) -> Message | Happening:
-        if self._inbox.core.closed:
+        core = self._inbox.core
+        if core.closed:
             raise StopAsyncIteration
-        await self._inbox.acknowledge()
+        try:
+            await self._inbox.acknowledge()
+        except LocalError:
+            if core.closed:
+                raise StopAsyncIteration from None
+            raise
         while True:
             message = self._inbox.take(self._upto)
             if message is not None:
@@ -114,5 +128,4 @@ class Stream:
                     self._upto = self._inbox.newest  # their events may be gone, they are not
                     return skipped
                 case event:
-                    self._upto = NOTHING
                     return event

@@ -48,6 +48,7 @@ class Node:
         self.inbox = Inbox(self)
         self._events = WeakSet[Events]()  # of everything but messages
         self._all = WeakSet[Events]()
+        self._early: list[Event] = []  # what opening told, until somebody listens
 
     # --- what it is ----------------------------------------------------------------------------
 
@@ -119,18 +120,30 @@ class Node:
     def events(self) -> Events:
         """Everything else that happens from now on, see `protocol.events`; iterate it.
 
+        The first who asks, here or for a stream, is also told what happened on opening.
         The node does not wait for who reads it: beyond 1,024 events the oldest are dropped, and a
         `Skipped` says how many.
         """
-        made = Events()
+        made = self._reader()
         self._events.add(made)
         return made
 
     def stream(self) -> Stream:
         """Messages and events in the order in which they happen, instead of the two above."""
-        made = Events()
+        made = self._reader()
         self._all.add(made)
         return Stream(self.inbox, made)
+
+    def _reader(self) -> Events:
+        made = Events()
+        for event in self._early:
+            made.put(event)
+        self._early.clear()
+        return made
+
+    def opened(self, *events: Event) -> None:
+        """Keep what opening told, such as `RolledBack`: nobody could listen yet."""
+        self._early += events
 
     def hear(self, event: Event) -> None:
         """Hand an event to those who iterate."""

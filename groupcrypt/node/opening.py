@@ -23,6 +23,7 @@ from groupcrypt.node.core import Core
 from groupcrypt.node.node import Node
 from groupcrypt.protocol import device
 from groupcrypt.protocol.device.state import DeviceState
+from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.store import MemoryStore, SqliteStore, Store, create_key_file
 
@@ -64,10 +65,11 @@ async def open_node(
             return await trusted_pin(server) if given is None else given
 
         title = name or folder.name
-        core = await _start(store, title, (server, pin), SystemEntropy(), time.time)
+        core, told = await _start(store, title, (server, pin), SystemEntropy(), time.time)
         if given is not None and given != core.state.core.server_key:
             raise StoreForeign(f"the device in {folder} was made for a server with another key")
         async with _running(core, server, _connect) as node:
+            node.opened(*told)
             yield node
     finally:
         with trio.CancelScope(shield=True):
@@ -94,8 +96,9 @@ async def run_node(
     async def pin() -> bytes:
         return server_key or bytes(32)
 
-    core = await _start(store, name, (server, pin), entropy or SystemEntropy(), clock)
+    core, told = await _start(store, name, (server, pin), entropy or SystemEntropy(), clock)
     async with _running(core, server, connecting or _connect) as node:
+        node.opened(*told)
         yield node
 
 
@@ -138,7 +141,7 @@ async def _start(
     place: tuple[str, Pin],
     entropy: Entropy,
     clock: Callable[[], float],
-) -> Core:
+) -> tuple[Core, tuple[Event, ...]]:
     """Load the device, or make it, with `name` and `place`; what is returned is committed."""
     server, pin = place
     threads = not isinstance(store, MemoryStore)
@@ -161,9 +164,7 @@ async def _start(
     await use(partial(store.commit, step.changes))
     if store.rolled_back:
         await use(store.healed)
-    core = Core(step.state, store, entropy, clock, threads=threads)
-    core.tell(*step.events)
-    return core
+    return Core(step.state, store, entropy, clock, threads=threads), step.events
 
 
 @asynccontextmanager

@@ -229,6 +229,10 @@ async def test_homes_in_use_and_wrong_keys_are_one_line(tmp_path: Path) -> None:
         await other.sees(type="disconnected", code="certificate-mismatch")
         assert await other.end(signal.SIGTERM) == 0
 
+        long = Person(here.nursery, *CHAT, *here.home("dave"), "--name", "x" * 400)
+        await here.begin(long)
+        assert (await long.ended(), long.errors.count("\n")) == (1, 1)
+
         nowhere = Person(here.nursery, *CHAT, "--home", str(tmp_path / "none"))
         await here.begin(nowhere)
         assert (await nowhere.ended(), nowhere.errors.count("\n")) == (5, 1)

@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from groupcrypt.errors import (
     AlreadyMember,
@@ -13,7 +13,7 @@ from groupcrypt.errors import (
     UnknownDevice,
     UnknownGroup,
 )
-from groupcrypt.node import Message, Skipped
+from groupcrypt.node import Message, Messages, Skipped, Stream
 from groupcrypt.node.feed import Events
 from groupcrypt.protocol import device
 from groupcrypt.protocol.content import CustomContent, ReceiptContent
@@ -327,6 +327,43 @@ async def test_a_node_that_is_closed_says_so(autojump_clock: MockClock) -> None:
         assert [item async for item in stream] == []
         async for _ in events:
             pass
+
+
+async def test_who_waits_for_a_message_when_the_node_closes_is_done(
+    autojump_clock: MockClock,
+) -> None:
+    async def read(items: Messages | Stream, over: list[bool]) -> None:
+        async for _ in items:
+            pass
+        over.append(True)
+
+    over: list[bool] = []
+    async with world() as w, trio.open_nursery() as nursery, w.node("alice") as alice:
+        nursery.start_soon(read, alice.messages(), over)
+        nursery.start_soon(read, alice.stream(), over)
+        await wait_all_tasks_blocked()
+    assert over == [True, True]
+
+
+async def test_two_readers_take_a_message_each(autojump_clock: MockClock) -> None:
+    async with world() as w, w.node("alice") as alice, w.node("bob") as bob:
+        group, _ = await group_of(alice, bob)
+        one, other = bob.messages(), bob.messages()
+        for text in ("one", "two", "three"):
+            await group.send(text)
+        await bob.core.until(lambda: len(unread(bob)) == 3 or None)
+        assert (await anext(one)).text == "one"
+        found: list[str] = []
+
+        async def take(messages: Messages) -> None:
+            found.append((await anext(messages)).text)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take, one)
+            nursery.start_soon(take, other)
+        assert sorted(found) == ["three", "two"]
+        await bob.inbox.acknowledge()
+        assert unread(bob) == []
 
 
 async def test_nothing_secret_is_shown(autojump_clock: MockClock) -> None:

@@ -140,6 +140,7 @@ async def test_a_store_that_knows_it_was_put_back_heals_at_once(autojump_clock: 
         epoch = ours.epoch
         async with w.node("bob") as bob:
             assert not store.rolled_back
+            await seen(bob.events(), RolledBack)  # told to the first who asks
             await ours.node.core.until(lambda: ours.epoch > epoch or None)
             await ours.wait_live()
             await bob.group(ours.id).send("healed")

@@ -287,6 +287,13 @@ def test_cw18_a_name_with_control_characters_is_refused(name: str) -> None:
     assert identity.check_name("Zoë \u202e") == "Zoë \u202e"
 
 
+@pytest.mark.parametrize("name", ["x" * 257, "é" * 129, "a\udcff"])
+def test_a_name_that_could_not_be_read_again_is_refused(name: str) -> None:
+    with pytest.raises(MalformedFrame):
+        identity.check_name(name)
+    assert identity.check_name("é" * 128)
+
+
 def test_not_allowed_names_the_reason_only() -> None:
     with pytest.raises(NotAllowed) as raised:
         identity.check_succession(ALICE.listed, BOB.listed)

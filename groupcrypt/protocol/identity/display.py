@@ -61,9 +61,14 @@ def clean_text(text: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return a display name; raises `MalformedFrame` for control characters (spec 02.7)."""
-    if any(unicodedata.category(mark) == "Cc" for mark in name):
+    """Return a name that may be signed and stored; raises `MalformedFrame` (spec 02.7).
+
+    Not over its limit in bytes, no control characters, nothing that is no character at all.
+    """
+    if any(unicodedata.category(mark) in ("Cc", "Cs") for mark in name):
         raise MalformedFrame("a name with control characters")
+    if len(name.encode()) > limits.MAX_NAME_BYTES:
+        raise MalformedFrame(f"a name of more than {limits.MAX_NAME_BYTES} bytes")
     return name
 
 

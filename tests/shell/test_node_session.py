@@ -1,0 +1,187 @@
+"""A session on a connection that a test plays: order of topics, rows taken back, late bundles."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import cast
+
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from groupcrypt.connection import Connection, Incoming, Replied
+from groupcrypt.node.core import Core
+from groupcrypt.node.session import FETCH_AGAIN, Session
+from groupcrypt.protocol import device
+from groupcrypt.protocol.broadcast import (
+    Entry,
+    Request,
+    SlotValue,
+    Subscribe,
+    Subscribed,
+    slot_name,
+    token_hash,
+    topic_id,
+)
+from groupcrypt.protocol.device.state import OutboxRow
+from groupcrypt.protocol.group import GroupState
+from groupcrypt.server.engines.memory import MemoryEngine
+from groupcrypt.store import MemoryStore
+from groupcrypt.testing.entropy import SeededEntropy
+from tests.shell.scene import START, World, now, texts
+
+
+class Wire:
+    """What a session sees of a connection; the test says what comes in."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[int, Request]] = []
+        self.room = trio.Event()
+        self.room.set()
+        self.say, self._heard = trio.open_memory_channel[Incoming](100)
+
+    async def post(self, tag: int, request: Request) -> None:
+        self.posted.append((tag, request))
+        await self.room.wait()
+
+    def ready(self, most: int) -> list[Incoming]:
+        return []
+
+    def __aiter__(self) -> "Wire":
+        return self
+
+    async def __anext__(self) -> Incoming:
+        return await self._heard.receive()
+
+
+class Scene:
+    """A device in one group, alone, and its session."""
+
+    def __init__(self) -> None:
+        entropy, store = SeededEntropy(3), MemoryStore()
+        state = device.create("ada", "memory:1", bytes(32), now=START, entropy=entropy).state
+        state = device.create_group(state, "mine", now=START, entropy=entropy).state
+        self.core = Core(state, store, entropy, now, threads=False)
+        self.wire = Wire()
+        topic = device.group_topic(self.group)
+        assert topic is not None
+        self.topic = topic
+
+    @property
+    def group(self) -> GroupState:
+        (group,) = self.core.state.groups.values()
+        return group
+
+    def subscribed(self) -> list[tuple[int, int]]:
+        """(tag, after) of every subscription to the group's topic."""
+        return [
+            (tag, request.after)
+            for tag, request in self.wire.posted
+            if isinstance(request, Subscribe)
+            and topic_id(request.write_hash, token_hash(request.read_token)) == self.topic
+        ]
+
+    def entry(self, seq: int) -> Entry:
+        return Entry(self.topic, seq, seq - 1, seq.to_bytes(16, "big"), int(START), b"no frame")
+
+    async def hear(self, *items: Incoming) -> None:
+        for item in items:
+            await self.wire.say.send(item)
+        await wait_all_tasks_blocked()
+
+    def set_group(self, **fields: object) -> None:
+        """Put another core into the group, as a step would."""
+        made = replace(self.group.core, **fields)  # type: ignore[arg-type]
+        groups = {self.group.id: replace(self.group, core=made)}
+        self.core.state = self.core.front = replace(self.core.state, groups=groups)
+        self.core.nudge()
+
+
+@asynccontextmanager
+async def scene() -> AsyncGenerator[Scene]:
+    made = Scene()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Session(made.core, cast("Connection", made.wire)).run)
+        await wait_all_tasks_blocked()
+        yield made
+        nursery.cancel_scope.cancel()
+
+
+async def test_entries_count_once_the_subscription_is_answered() -> None:
+    async with scene() as s:
+        ((tag, after),) = s.subscribed()
+        await s.hear(s.entry(7))  # of an earlier subscription
+        assert (after, s.group.core.cursor) == (0, 0)
+        await s.hear(Replied(tag, Subscribed(s.topic, 7, 1)), s.entry(1), s.entry(2))
+        assert s.group.core.cursor == 2 and len(s.subscribed()) == 1
+
+
+async def test_a_topic_is_read_again_when_the_device_says_so() -> None:
+    async with scene() as s:
+        ((first, _),) = s.subscribed()
+        await s.hear(Replied(first, Subscribed(s.topic, 9, 1)), s.entry(1), s.entry(2))
+        s.set_group(restart=s.group.core.restart + 1, cursor=1)
+        await s.hear(s.entry(3), s.entry(4))  # they do not follow any more
+        _, (second, after) = s.subscribed()
+        assert (after, s.group.core.cursor) == (1, 1)
+        await s.hear(Replied(first, Subscribed(s.topic, 9, 1)), s.entry(4))  # too late
+        await s.hear(Replied(second, Subscribed(s.topic, 9, 1)), s.entry(2), s.entry(3))
+        assert s.group.core.cursor == 3 and len(s.subscribed()) == 2
+
+
+async def test_history_that_has_all_expired_is_lost() -> None:
+    async with scene() as s:
+        ((tag, _),) = s.subscribed()
+        await s.hear(Replied(tag, Subscribed(s.topic, 5, 6)))
+        assert s.group.ahead is not None
+
+
+async def test_an_old_start_of_history_is_no_loss() -> None:
+    async with scene() as s:
+        ((tag, _),) = s.subscribed()
+        await s.hear(Replied(tag, Subscribed(s.topic, 5, 5)))
+        await s.hear(Entry(s.topic, 5, 0, bytes(16), int(START), b"no frame"))
+        assert s.group.ahead is None and s.group.core.cursor == 5
+
+
+async def test_a_row_that_was_taken_back_does_not_leave() -> None:
+    async with scene() as s:
+        s.wire.room = trio.Event()
+        outbox = dict(s.core.state.outbox)
+        request = next(iter(outbox.values())).request
+        numbers = [max(outbox) + 1 + more for more in range(3)]
+        rows = {number: OutboxRow(number, request, None, None, None) for number in numbers}
+        s.core.state = s.core.front = replace(s.core.state, outbox=outbox | rows)
+        s.core.nudge()
+        before = len(s.wire.posted)
+        await wait_all_tasks_blocked()
+        assert len(s.wire.posted) == before + 1  # the others wait for room
+        s.core.state = s.core.front = replace(s.core.state, outbox=outbox)
+        s.wire.room.set()
+        await wait_all_tasks_blocked()
+        assert len(s.wire.posted) == before + 1
+
+
+class _Forgetful(MemoryEngine):
+    """An engine that does not find a slot for a while."""
+
+    missing: bytes = b""
+
+    async def slot(self, name: bytes) -> SlotValue | None:
+        return None if name == self.missing else await super().slot(name)
+
+
+async def test_a_bundle_that_was_not_there_is_fetched_later(autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        engine = _Forgetful()
+        w = World(nursery, engine)
+        await nursery.start(w.serve)
+        async with w.node("alice") as alice, w.node("bob") as bob:
+            contact = await alice.import_card(bob.card)
+            engine.missing = slot_name(bob.state.core.device_slot.signing.public)
+            await contact.send("patience")
+            await trio.sleep(5)
+            engine.missing = b""
+            began = trio.current_time()
+            assert await texts(bob, 1) == ["patience"]
+            assert trio.current_time() - began <= 30 + FETCH_AGAIN
+        nursery.cancel_scope.cancel()
