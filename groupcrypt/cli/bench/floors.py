@@ -171,6 +171,5 @@ class Rows:
                 run("INSERT OR REPLACE INTO rows VALUES (?, ?)", (name, value))
         run("COMMIT")
 
-    def close(self) -> None:
-        """End the connection."""
+    def __del__(self) -> None:
         self._connection.close()
