@@ -120,12 +120,27 @@ async def test_a_topic_is_read_again_when_the_device_says_so() -> None:
         ((first, _),) = s.subscribed()
         await s.hear(Replied(first, Subscribed(s.topic, 9, 1)), s.entry(1), s.entry(2))
         s.set_group(restart=s.group.core.restart + 1, cursor=1)
-        await s.hear(s.entry(3), s.entry(4))  # they do not follow any more
+        await wait_all_tasks_blocked()  # nothing comes any more, but 2 has to be read again
+        assert len(s.subscribed()) == 2
+        await s.hear(s.entry(3), s.entry(4))
         _, (second, after) = s.subscribed()
         assert (after, s.group.core.cursor) == (1, 1)
         await s.hear(Replied(first, Subscribed(s.topic, 9, 1)), s.entry(4))  # too late
         await s.hear(Replied(second, Subscribed(s.topic, 9, 1)), s.entry(2), s.entry(3))
         assert s.group.core.cursor == 3 and len(s.subscribed()) == 2
+
+
+async def test_an_entry_that_does_not_follow_the_device_is_not_handed_on() -> None:
+    async with scene() as s:
+        ((first, _),) = s.subscribed()
+        await s.hear(Replied(first, Subscribed(s.topic, 9, 1)), s.entry(1), s.entry(2))
+        s.set_group(cursor=1)  # a step back, of which this session has not heard
+        await s.hear(s.entry(3), s.entry(4))
+        assert s.group.core.cursor == 1 and s.group.ahead is None
+        _, (second, after) = s.subscribed()
+        assert after == 1
+        await s.hear(Replied(second, Subscribed(s.topic, 9, 1)), s.entry(3))  # 2 is withheld
+        assert s.group.core.cursor == 3 and s.group.ahead is not None
 
 
 async def test_history_that_has_all_expired_is_lost() -> None:
