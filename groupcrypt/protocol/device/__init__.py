@@ -79,9 +79,7 @@ def _step(state: DeviceState, now: float, entropy: Entropy, act: Callable[[Work]
 
 def create(name: str, server: str, server_key: bytes, *, now: float, entropy: Entropy) -> Step:
     """A new account on its first device; its slots and prekeys are in the outbox (spec 12.2)."""
-    state = people.found(
-        check_name(name), check_name(server), server_key, now=now, entropy=entropy
-    )
+    state = people.found(check_name(name), check_name(server), server_key, now=now, entropy=entropy)
     work = Work(state, now, entropy)
     people.publish_account(work)
     people.publish_device(work)
