@@ -15,11 +15,15 @@ from groupcrypt.errors import LocalError, NotAMember, UnknownDevice
 from groupcrypt.node.core import Act, Core
 from groupcrypt.protocol import device
 from groupcrypt.protocol.content import Content, CustomContent, ReceiptContent, TextContent
+from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.events import ChangeFailed, Departed, Event, MembershipChanged
 from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId, short
 from groupcrypt.protocol.identity import Card, clean_text, read_account_record
 from groupcrypt.protocol.membership import Op, Settings, Who
+from groupcrypt.protocol.primitives import Entropy
+
+Intended = tuple[int, bytes]  # operation and data of a change
 
 
 class Host(Protocol):
@@ -184,7 +188,9 @@ class Group:
         await self._change(
             partial(device.add_members, group=self.id, accounts=accounts),
             "add",
-            lambda held, _: held.roster.members.keys() >= set(accounts),
+            lambda held, event: (
+                set(accounts) <= (held.roster.members.keys() if event is None else set(event.added))
+            ),
         )
 
     async def remove(self, *contacts: Contact) -> None:
@@ -193,7 +199,10 @@ class Group:
         await self._change(
             self._op(Op.REMOVE, device.remove_data(accounts)),
             "remove",
-            lambda held, _: not held.roster.members.keys() & set(accounts),
+            lambda held, event: (
+                not held.roster.members.keys() & set(accounts)
+                or (event is not None and set(accounts) <= set(event.removed))
+            ),
         )
 
     async def set_admin(self, contact: Contact, *, admin: bool) -> None:
@@ -270,6 +279,7 @@ class Group:
         core = self.node.core
         won: list[MembershipChanged] = []
         lost: list[str] = []
+        asked: set[Intended] = set()
 
         def hear(event: Event) -> None:
             match event:
@@ -282,16 +292,28 @@ class Group:
                 case _:
                     pass
 
+        def want(state: DeviceState, /, *, now: float, entropy: Entropy) -> Step:
+            step = act(state, now=now, entropy=entropy)
+            asked.update(self._intended(step.state) - self._intended(state))
+            return step
+
         def look() -> bool | None:
-            held = self._held
-            if any(done(held, event) for event in (None, *won)):
+            if any(done(self._held, event) for event in (None, *won)):
                 return True
-            return False if lost else None
+            if asked & self._intended(core.state):
+                return None  # what was lost was another change of this kind
+            return False if lost or asked else None
 
         with core.heard(hear):
-            await core.do(act)
+            await core.do(want)
             if not await core.until(look):
-                raise LocalError(lost[0])
+                raise LocalError(lost[-1] if lost else "the change was given up")
+
+    def _intended(self, state: DeviceState) -> set[Intended]:
+        """The changes this device wants in the group and that are not decided yet."""
+        core = device.group_state(state, self.id).core
+        pending = () if core.pending is None else (core.pending.intent,)
+        return {(intent.op, intent.data) for intent in (*pending, *core.intents)}
 
     def __repr__(self) -> str:
         return "<Group>"

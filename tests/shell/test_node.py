@@ -1,5 +1,7 @@
 """Whole conversations of nodes over a server in memory, under the mock clock (spec 12)."""
 
+from contextlib import AsyncExitStack
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -123,6 +125,39 @@ async def test_changes_return_when_they_are_decided(autojump_clock: MockClock) -
         assert theirs.settings == ours.settings
         await ours.set_admin(alice.contact(bob.account), admin=False)
         assert [one.name for one in ours.admins] == ["alice"]
+
+
+async def test_a_change_that_fails_is_not_taken_for_another(autojump_clock: MockClock) -> None:
+    async with world() as w, AsyncExitStack() as stack:
+        alice, bob, carol, dave = [
+            await stack.enter_async_context(w.node(name))
+            for name in ("alice", "bob", "carol", "dave")
+        ]
+        group, theirs, _, _ = await group_of(alice, bob, carol, dave)
+        await group.set_admin(alice.contact(bob.account), admin=True)
+        await quiet(alice, bob, carol, dave)
+        w.offline.add("alice")
+        await w.cut()
+        await trio.sleep(1)
+        outcome: dict[str, str] = {}
+
+        async def promote(name: str, account: AccountId) -> None:
+            try:
+                await group.set_admin(alice.contact(account), admin=True)
+            except LocalError as error:
+                outcome[name] = str(error)
+            else:
+                outcome[name] = "decided"
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(promote, "carol", carol.account)
+            await wait_all_tasks_blocked()
+            nursery.start_soon(promote, "dave", dave.account)
+            await wait_all_tasks_blocked()
+            await theirs.remove(bob.contact(carol.account))
+            w.offline.clear()
+        assert outcome == {"carol": "the change was given up: not-permitted", "dave": "decided"}
+        assert {one.name for one in group.admins} == {"alice", "bob", "dave"}
 
 
 async def test_a_change_that_can_not_be_is_a_local_error(autojump_clock: MockClock) -> None:
