@@ -18,7 +18,15 @@ import trio
 from groupcrypt.cli import command, outcome, proof
 from groupcrypt.cli.stage import Actor, Broadcaster, Line, NotSeen, Tap
 
-NAMES = ("alice", "bob", "carol", "dave", "erin")
+# Names long enough that no random bytes hold one by chance.
+FULL = {
+    "alice": "alice lindgren",
+    "bob": "bob okonkwo",
+    "carol": "carol jimenez",
+    "dave": "dave kowalski",
+    "erin": "erin mcallister",
+}
+NAMES = tuple(FULL)
 TITLE = "the climbing club"
 
 
@@ -134,7 +142,10 @@ async def _play(folder: Path, show: _Show) -> None:
             await server.start()
             tap = Tap(server.address)
             await nursery.start(tap.run)
-            people |= {name: Actor(name, folder / name, tap.address, server.key) for name in NAMES}
+            people |= {
+                name: Actor(name, folder / name, (tap.address, server.key), FULL[name])
+                for name in NAMES
+            }
             stage = _Stage(folder, show, nursery, server, people)
             async with trio.open_nursery() as starting:
                 for actor in people.values():
@@ -159,6 +170,10 @@ async def _acts(stage: _Stage) -> list[Path]:
     return copies
 
 
+def _full(*names: str) -> list[str]:
+    return [FULL[name] for name in names]
+
+
 async def _a_group(stage: _Stage) -> None:
     show, people = stage.show, stage.people
     show.scene("alice makes a group and adds bob, carol and erin by their contact cards")
@@ -166,7 +181,7 @@ async def _a_group(stage: _Stage) -> None:
     for name in NAMES[1:]:
         await alice.do("import", card=people[name].ready["card"])
     stage.group = str((await alice.do("create", title=TITLE))["group"])
-    await alice.do("add", group=stage.group, contacts=["bob", "carol", "erin"])
+    await alice.do("add", group=stage.group, contacts=_full("bob", "carol", "erin"))
     for name in ("bob", "carol", "erin"):
         await people[name].wait("join", lambda line: line["type"] == "joined")
     show.claim("bob, carol and erin were welcomed into the group")
@@ -180,7 +195,7 @@ async def _a_group(stage: _Stage) -> None:
 async def _a_joiner(stage: _Stage) -> None:
     show, people = stage.show, stage.people
     show.scene("dave is added")
-    await people["alice"].do("add", group=stage.group, contacts=["dave"])
+    await people["alice"].do("add", group=stage.group, contacts=_full("dave"))
     await people["dave"].wait("join", lambda line: line["type"] == "joined")
     await stage.say("carol", "welcome dave, bring crampons")
     await stage.heard(stage.said[-1], "alice", "bob", "dave", "erin")
@@ -216,7 +231,7 @@ async def _a_removal(stage: _Stage) -> None:
     show, people = stage.show, stage.people
     show.scene("bob is removed: nobody calls 'rotate', the keys have changed all the same")
     rest = [name for name in NAMES if name != "bob"]
-    await people["alice"].do("remove", group=stage.group, contacts=["bob"])
+    await people["alice"].do("remove", group=stage.group, contacts=_full("bob"))
     await people["bob"].wait("learn of it", lambda line: line["type"] == "departed")
     held = list(people["bob"].texts())
     await stage.say("carol", "the new meeting point is the old hut")
@@ -235,7 +250,7 @@ async def _a_direct_message(stage: _Stage) -> None:
     show.scene("one direct message, outside of any group")
     text = "between us: alice snores"
     stage.said.append(text)
-    await people["alice"].do("dm", contact="carol", text=text)
+    await people["alice"].do("dm", contact=FULL["carol"], text=text)
     line = await people["carol"].reads(text)
     show.claim("carol got it from alice, and nobody else", holds=line["group"] is None)
     others: list[Line] = [
@@ -271,7 +286,7 @@ async def _afterwards(stage: _Stage, traffic: bytes, copies: list[Path]) -> None
         f"dave's store opens {dave.opened} of {dave.records} records from before he came",
         holds=dave.opened == 0 < dave.records,
     )
-    wanted = [text.encode() for text in (*stage.said, TITLE, *NAMES)]
+    wanted = [text.encode() for text in (*stage.said, TITLE, *FULL.values())]
     _searched(show, "the server's database", proof.found_in(data, wanted), len(wanted))
     crossed = [text for text in wanted[: len(stage.said) + 1] if text in traffic]
     _searched(show, f"{len(traffic):,} bytes of traffic", crossed, len(stage.said) + 1)

@@ -25,14 +25,15 @@ class NotSeen(Exception):
 class Actor:
     """One node process: requests in, events out."""
 
-    def __init__(self, name: str, home: Path, server: str, key: str) -> None:
+    def __init__(self, name: str, home: Path, server: tuple[str, str], shown: str) -> None:
+        """`server`: address and key; `shown`: the name others see."""
         self.name = name
         self.home = home
         self.seen: list[Line] = []  # every line it ever printed, over restarts
         self.ready: Line = {}
         self._arguments = [
             *(sys.executable, "-m", "groupcrypt", "node", "--json", "--home", str(home)),
-            *("--server", server, "--server-key", key, "--name", name),
+            *("--server", server[0], "--server-key", server[1], "--name", shown),
         ]
         self._process: trio.Process | None = None
         self._news = trio.Event()

@@ -3,8 +3,9 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
-from groupcrypt.cli import outcome
+from groupcrypt.cli import outcome, proof
 from groupcrypt.cli.demo import _Show  # pyright: ignore[reportPrivateUsage]
 
 
@@ -29,3 +30,9 @@ def test_a_claim_that_does_not_hold_is_a_failure() -> None:
     show.claim("the moon is made of cheese", holds=False)
     show.claim("water is wet")
     assert show.end() == outcome.FAILED
+
+
+def test_the_search_of_the_demo_finds_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "page").write_bytes(b"\0\1alice lindgren\2")
+    assert proof.found_in(tmp_path, [b"alice lindgren", b"bob okonkwo"]) == [b"alice lindgren"]
