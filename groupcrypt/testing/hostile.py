@@ -68,6 +68,8 @@ def _truth(_: Request) -> Reply | None:
 class HostileWorld(Simulation):
     """A simulation whose server may lie, and whose clocks may differ."""
 
+    now: float
+
     def __init__(self, seed: int, names: str, faults: Faults | None = None) -> None:
         self.skew: dict[str, float] = {}  # seconds by which a device's clock is wrong
         super().__init__(seed, names, faults)

@@ -19,6 +19,7 @@ from groupcrypt.protocol.events import (
 )
 from groupcrypt.protocol.group.state import frame_keys
 from groupcrypt.protocol.identifiers import GroupId
+from groupcrypt.protocol.sender_key.chain import step
 from groupcrypt.testing import checkers
 from groupcrypt.testing.adversary import Adversary, records
 from groupcrypt.testing.forgery import forged_frame
@@ -141,13 +142,13 @@ def late_frames(world: HostileWorld, group: GroupId, name: str, *jumps: int) -> 
     place, keys = held.base.context(group), frame_keys(held.base)
     for jump in jumps:
         for _ in range(jump):
-            chain_key, _unused = sender_key.chain.step(own.chain_key)
+            chain_key, _unused = step(own.chain_key)
             own = replace(own, chain_key=chain_key, iteration=own.iteration + 1)
         content = write_content(TextContent(f"{name} at {own.iteration}"), time=0)
         item = (bytes(32), world.devices[name].entropy(16), content)
         frame = forged_frame(own, place, keys, [item])
         fed(world, "alice", topic_of(world, "alice", group), frame)
-        chain_key, _unused = sender_key.chain.step(own.chain_key)
+        chain_key, _unused = step(own.chain_key)
         own = replace(own, chain_key=chain_key, iteration=own.iteration + 1)
 
 
