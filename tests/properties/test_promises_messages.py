@@ -72,7 +72,7 @@ def arrives(world: HostileWorld, group: GroupId) -> None:
 def test_p6_a_frame_under_another_head_is_refused(field: str) -> None:
     """A member changes who sent it, or its place in the chain.
 
-    Broken by: `position_of` leaving the header out, with `verify` over that.
+    Broken by: `position_of` leaving the header out.
     """
     world, group, frame = captured()
     held = group_of(world, "alice", group)
@@ -110,8 +110,7 @@ def fed_copy(world: HostileWorld, name: str, group: GroupId, body: bytes) -> lis
 def test_p6_a_frame_of_another_epoch_or_group_is_refused() -> None:
     """Moved, with tags and head made anew for the place it is put.
 
-    Broken by: membership tag and head not checked against the epoch's keys (it is refused later
-    then: four layers bind the place).
+    Broken by: signature, AEAD and commit tag all unchecked at once (each alone refuses it).
     """
     world, group, frame = captured()
     alice = world.devices["alice"]
@@ -204,8 +203,8 @@ def test_p6_a_fellow_member_cannot_speak_as_another(signature: str) -> None:
 def test_p7_a_ciphertext_has_one_meaning() -> None:
     """The sender itself commits to one content and seals another, or seals twice in one place.
 
-    Broken by: `open_frame` not comparing the commit tag; by `_check_window` taking a used iteration
-    for a new one.
+    Broken by: `open_frame` not comparing the commit tag; by its not telling a used iteration (the
+    AEAD alone refuses it then, under another code).
     """
     world, group, _ = captured()
     bob = group_of(world, "bob", group)
