@@ -90,7 +90,7 @@ class Simulation:
         self.seed = seed
         self.random = random.Random(seed)  # choices of a simulation, not keys
         self.faults = faults or Faults()
-        self.now = START
+        self.now: float = START
         self.server = Broadcast()
         self.devices: dict[str, Device] = {}
         self.sent: dict[MessageId, tuple[str, GroupId]] = {}
