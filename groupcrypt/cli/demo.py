@@ -289,7 +289,12 @@ async def _afterwards(stage: _Stage, traffic: bytes, copies: list[Path]) -> None
     wanted = [text.encode() for text in (*stage.said, TITLE, *FULL.values())]
     _searched(show, "the server's database", proof.found_in(data, wanted), len(wanted))
     crossed = [text for text in wanted[: len(stage.said) + 1] if text in traffic]
-    _searched(show, f"{len(traffic):,} bytes of traffic", crossed, len(stage.said) + 1)
+    _searched(
+        show,
+        f"{len(traffic):,} bytes on the wire (inside TLS, so no proof by itself)",
+        crossed,
+        len(stage.said) + 1,
+    )
 
 
 def _searched(show: _Show, where: str, found: list[bytes], wanted: int) -> None:
