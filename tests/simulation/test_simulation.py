@@ -158,3 +158,16 @@ def test_an_upload_that_the_server_refuses_for_good_fails_visibly(
     made.send("bob", group, "small")
     made.settle()
     assert checkers.everything(made, group) == []
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="a member removed while it holds frames may never get them: decision 0040",
+)
+@pytest.mark.parametrize("seed", [5001, 5057, 5131])
+def test_who_was_removed_still_gets_what_it_held(seed: int) -> None:
+    made, group = world(seed)
+    made.wander(group, 60)
+    made.settle(quiet=7_200)
+    assert checkers.delivery(made, group) == []
