@@ -21,6 +21,7 @@ from groupcrypt.protocol.content import (
     Unknown,
     write_content,
 )
+from groupcrypt.protocol.device.post import PayloadItem
 from groupcrypt.protocol.events import (
     DirectReceived,
     GroupJoined,
@@ -233,7 +234,7 @@ def test_p10_nothing_unsealed_is_taken_for_a_message() -> None:
     world = HostileWorld(4, "alice bob")
     group = world.group_with("alice", "bob")
     content = write_content(TextContent(MARK), time=0)
-    letter = wire.encode(device.post.PayloadItem(16, content))
+    letter = wire.encode(PayloadItem(16, content))
     for body in (content, letter, primitives.pad(content), b"\1" + primitives.pad(content)):
         assert hostile.refused(world, "bob", topic_of(world, "bob", group), body)
         mailboxes = [s.topic for s in device.subscriptions(world.devices["bob"].state)[:2]]

@@ -20,6 +20,7 @@ from groupcrypt.protocol.broadcast import (
     TopicKind,
     read_request,
 )
+from groupcrypt.protocol.device import account
 from groupcrypt.protocol.events import (
     DirectReceived,
     Forked,
@@ -76,7 +77,7 @@ def test_s18_s19_a_bundle_from_another_slot_starts_no_session() -> None:
     alice, bob = (world.devices[name].state for name in ("alice", "bob"))
     wanted = device.wanted(alice, now=world.now)[bob.device]
     slots = {
-        name: world.hostile.slot(device.people.own_record(each.state.core).devices[0].slot_name)
+        name: world.hostile.slot(account.own_record(each.state.core).devices[0].slot_name)
         for name, each in world.devices.items()
     }
     true, other = slots["bob"], slots["mallory"]

@@ -28,8 +28,9 @@ from groupcrypt.protocol.broadcast import (
     read_request,
 )
 from groupcrypt.protocol.content import LeaveContent, TextContent, write_content
-from groupcrypt.protocol.device import people, post, rooms
-from groupcrypt.protocol.device.post import Payload, Sender
+from groupcrypt.protocol.device import people, post, rooms, sessions
+from groupcrypt.protocol.device.post import Payload
+from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import InboxRow, Work
 from groupcrypt.protocol.events import (
     DirectReceived,
@@ -313,7 +314,7 @@ def test_no_secret_goes_over_an_unproven_session(shared: World) -> None:
     post.seal_all(made)
     assert len(uploads(made.state, TopicKind.MAILBOX)) == 1
     assert len(made.state.peers[bob.device].waiting) == 4
-    post.accept(made, bob.account)
+    sessions.accept(made, bob.account)
     post.seal_all(made)
     assert made.state.peers[bob.device].waiting == ()
 
@@ -427,12 +428,12 @@ def test_unusable_starts_are_answered_within_bounds(shared: World) -> None:
     answered: list[int] = []
     for number in (1, 1, 2, 3, 4, 5):
         peer = made.state.peers[bob.device]
-        post._answer_lost_start(made, bob.device, peer, bob.account, bytes([number] * 8))
+        sessions._answer_lost_start(made, bob.device, peer, bob.account, bytes([number] * 8))
         answered.append(len(made.state.peers[bob.device].waiting))
         core = replace(made.state.peers[bob.device].core, reset_at=made.ms)
         made.set_peer(bob.device, replace(made.state.peers[bob.device], core=core))
     assert answered[:2] == [1, 1]
-    assert answered[-1] - answered[1] <= post.MAX_REFUSALS
+    assert answered[-1] - answered[1] <= sessions.MAX_REFUSALS
     assert answered[-1] == answered[-2]
 
 

@@ -15,7 +15,8 @@ from groupcrypt.entropy import SystemEntropy
 from groupcrypt.protocol import device, handshake, identity, membership, pairwise, sender_key, wire
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol.broadcast import token_hash
-from groupcrypt.protocol.device import people, post
+from groupcrypt.protocol.device import account as own
+from groupcrypt.protocol.device import post
 from groupcrypt.protocol.device.state import Address, DeviceState, Peer, Person, Work
 from groupcrypt.protocol.group import GroupState, secrets
 from groupcrypt.protocol.group.letters import Welcome
@@ -133,7 +134,7 @@ def _whole(state: DeviceState) -> Other:
         state.core.identity,
         stored_device_list(state.core.device_list),
         state.prekeys,
-        wire.encode(people.own_record(state.core)),
+        wire.encode(own.own_record(state.core)),
         Address(second.write_token, token_hash(second.read_token)),
     )
 

@@ -1,35 +1,19 @@
-"""Letters: pairwise payloads out, envelopes in, sessions (spec 12.3).
+"""Letters: payloads to other devices out, what they acknowledge in (spec 12.3).
 
 Rules of this file:
 - Items for one device that arise in one step travel in one payload, with what we state of our
   device list and of the groups concerned.
 - No epoch secret, distribution or resend goes over a session that is not proven.
-- What cannot be sent yet waits in the state; `wanted` says which bundles would set it free.
-- Only an envelope whose inner MAC fits may count against a session.
+- An entry waits for the letters it depends on: they have the same gate (spec 10.5).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
-from groupcrypt.errors import (
-    AuthenticationFailed,
-    Exhausted,
-    RemoteError,
-    UnknownDevice,
-    UnknownPrekey,
-    UnknownResumption,
-)
-from groupcrypt.protocol import handshake, identity, limits, pairwise, wire
-from groupcrypt.protocol.broadcast import (
-    Append,
-    PoolTake,
-    SlotValue,
-    TopicKind,
-    token_hash,
-    verify_slot,
-    write_request,
-)
-from groupcrypt.protocol.device import people
+from groupcrypt.errors import Exhausted
+from groupcrypt.protocol import limits, pairwise, wire
+from groupcrypt.protocol.broadcast import Append, TopicKind, token_hash, write_request
+from groupcrypt.protocol.device import account as own
 from groupcrypt.protocol.device.state import (
     Address,
     DeviceState,
@@ -39,11 +23,10 @@ from groupcrypt.protocol.device.state import (
     SentPayload,
     Work,
 )
-from groupcrypt.protocol.events import Rejected, SessionStarted, SessionWedged
+from groupcrypt.protocol.events import Rejected
 from groupcrypt.protocol.group import LetterKind
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
-from groupcrypt.protocol.identity import DeviceEntry
-from groupcrypt.protocol.pairwise import AwaitingReply, Established, Inner, Wedged
+from groupcrypt.protocol.pairwise import AwaitingReply, Established
 from groupcrypt.protocol.wire import U8, U32, U64, Blob, Bytes8, Bytes32, Many, shape
 
 LETTER_SECONDS = 30 * 24 * 3600
@@ -52,9 +35,7 @@ MAX_HEADS = 64
 MAX_UNACKED = 64  # payloads kept for a device that does not answer
 UNACKED_MS = 48 * 3_600_000  # as long as an epoch's secret may be kept (spec 10.6)
 REPEAT_MS = 60_000
-UNANSWERED_MS = 24 * 3_600_000  # a start without any answer is made anew
 BEYOND = 63
-MAX_REFUSALS = 3  # starts an hour that answer unusable ones of a device
 SECRETS = frozenset(
     (LetterKind.EPOCH_SECRET, LetterKind.DISTRIBUTION, LetterKind.RESEND, LetterKind.WELCOME)
 )
@@ -91,13 +72,28 @@ class Payload:
     items: Annotated[tuple[PayloadItem, ...], Many(256)]
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who a payload came from; `proven` is that of the channel it came on (spec 07.7)."""
-
-    device: DeviceId
-    account: AccountId
-    proven: bool
+def stranger(work: Work, account: AccountId) -> Peer:
+    """A device nothing is known of but its account."""
+    core = PeerCore(
+        account=account,
+        first=None,
+        second=None,
+        greeted=False,
+        reset_at=0,
+        renew=None,
+        asked_at=0,
+        stream=work.entropy(8),
+        sent=0,
+        repeat=False,
+        their_stream=bytes(8),
+        heard=0,
+        beyond=0,
+        repeat_asked=0,
+        refused=None,
+        refusals=0,
+        directs=b"",
+    )
+    return Peer(core, None, ())
 
 
 def queue(
@@ -121,14 +117,6 @@ def queue(
         waiting = waiting[1:]
     work.set_peer(device, replace(peer, core=core, waiting=waiting))
     work.touched.add(device)
-
-
-def drop_gates(work: Work, gates: set[bytes]) -> None:
-    """Secrets for an entry that lost are not sent any more (spec 10.5)."""
-    for device, peer in work.state.peers.items():
-        kept = tuple(item for item in peer.waiting if item.gate is None or item.gate not in gates)
-        if len(kept) != len(peer.waiting):
-            work.set_peer(device, replace(peer, waiting=kept))
 
 
 def seal_all(work: Work) -> None:
@@ -220,7 +208,7 @@ def _batches(items: list[Item]) -> list[list[Item]]:
 
 
 def _payload(work: Work, device: DeviceId, core: PeerCore, sent: SentPayload) -> Payload:
-    listed = people.own_list(work.state)
+    listed = own.own_list(work.state)
     groups = work.state.groups
     concerned = [groups[name] for name in work.concerned] or list(groups.values())
     heads = tuple(
@@ -240,133 +228,7 @@ def _payload(work: Work, device: DeviceId, core: PeerCore, sent: SentPayload) ->
     )
 
 
-# --- sessions --------------------------------------------------------------------------------
-
-
-def wanted(state: DeviceState, now: float) -> dict[DeviceId, DeviceEntry]:
-    """Devices whose bundle would let waiting letters go, and where it lies (spec 12.3)."""
-    found: dict[DeviceId, DeviceEntry] = {}
-    for device, peer in state.peers.items():
-        if not (peer.waiting or peer.unacked) or not _wants_start(peer, now):
-            continue
-        entry = people.entry_of(state, device)
-        if entry is not None:
-            found[device] = entry[1]
-    return found
-
-
-def _wants_start(peer: Peer, now: float) -> bool:
-    if peer.core.asked_at and now * 1000 - peer.core.asked_at < GATE_PATIENCE_MS:
-        return False
-    if peer.core.renew is not None:
-        return True
-    if isinstance(peer.session, AwaitingReply):  # unheard for long: perhaps it cannot be opened
-        return now * 1000 - peer.core.reset_at >= UNANSWERED_MS
-    if isinstance(peer.session, Wedged):
-        return pairwise.may_reset(peer.session, now)
-    return bool(peer.waiting) and (peer.session is None or peer.core.first is None)
-
-
-def take_request(device: DeviceId, entry: DeviceEntry, held: SlotValue) -> PoolTake:
-    """The request for a one-time prekey that a fetched bundle allows (spec 05.2)."""
-    bundle = _bundle(device, entry, held)
-    return PoolTake(bundle.body.pool_token, bundle.body.pool)
-
-
-def _bundle(device: DeviceId, entry: DeviceEntry, held: SlotValue) -> handshake.Bundle:
-    value = verify_slot(entry.slot_name, held)
-    return handshake.read_bundle(identity.open_slot(entry.slot_key, value), device)
-
-
-def start(
-    work: Work, device: DeviceId, entry: DeviceEntry, held: SlotValue, one_time: bytes | None
-) -> None:
-    """Begin a session with a fetched bundle; may raise a `RemoteError` (spec 05.3)."""
-    peer = work.state.peers.get(device)
-    if peer is None or not _wants_start(peer, work.now):
-        return
-    bundle = _bundle(device, entry, held)
-    account = AccountId(peer.core.account)
-    if bundle.body.certificate.account != account:
-        raise AuthenticationFailed("the bundle belongs to another account")
-    person = work.state.people.get(account)
-    if person is None:
-        raise UnknownDevice("no contact with this id: import its contact card first")
-    theirs, mine = people.device_list_of(person), people.own_list(work.state)
-    session = pairwise.start(
-        work.me,
-        bundle,
-        None if one_time is None else identity.open_slot(entry.slot_key, one_time),
-        my_list=(mine.version, mine.hash),
-        peer_list=(theirs.version, theirs.hash),
-        resumption=peer.session,
-        refused=peer.core.refused,
-        now=work.now,
-        entropy=work.entropy,
-    )
-    first = Address(bundle.body.mailbox_token, bundle.body.mailbox)
-    core = replace(
-        peer.core, first=first, greeted=False, renew=None, reset_at=work.ms, asked_at=0, repeat=True
-    )
-    work.set_peer(device, replace(peer, core=core, session=session))
-    work.events.append(SessionStarted(device, session.proven))
-    work.touched.add(device)
-
-
-def prune(work: Work) -> None:
-    """Erase skipped keys and retired channels whose time is over, once a day (spec 07.5)."""
-    for device, peer in work.state.peers.items():
-        if peer.session is None:
-            continue
-        session = pairwise.prune(peer.session, work.now)
-        if session is not peer.session and session != peer.session:
-            work.set_peer(device, replace(peer, session=session))
-
-
-def unreachable(work: Work, device: DeviceId) -> None:
-    """No bundle could be had now: wait a while before asking again."""
-    peer = work.state.peers.get(device)
-    if peer is not None:
-        work.set_peer(device, replace(peer, core=replace(peer.core, asked_at=work.ms)))
-
-
-def open_envelope(work: Work, body: bytes) -> tuple[Sender, Payload]:
-    """Open one envelope of a mailbox (spec 07.3); may raise a `RemoteError`."""
-    inner = pairwise.unwrap(work.me, body)
-    device = inner.sender
-    peer = work.state.peers.get(device)
-    session = None if peer is None else peer.session
-    try:
-        received = pairwise.receive(
-            work.me,
-            work.state.prekeys,
-            session,
-            inner,
-            now=work.now,
-            entropy=work.entropy,
-        )
-    except RemoteError as error:
-        if inner.certificate is not None:
-            account = AccountId(inner.certificate.account)
-        elif peer is not None:
-            account = AccountId(peer.core.account)
-        else:
-            raise
-        _judge(work, inner, peer, account, error)
-        raise
-    certificate = received.session.peer
-    account = AccountId(certificate.account)
-    if peer is None:
-        peer = stranger(work, account)
-    core = peer.core
-    if received.started:
-        core = replace(core, greeted=False, repeat=True)
-        work.events.append(SessionStarted(device, received.session.proven))
-    work.set(prekeys=received.prekeys)
-    work.set_peer(device, replace(peer, core=core, session=received.session))
-    work.touched.add(device)
-    payload = wire.decode(Payload, received.payload, limits.MAX_PAIRWISE_BYTES)
-    return Sender(device, account, received.proven), payload
+# --- what came back ---------------------------------------------------------------------------
 
 
 def note(work: Work, device: DeviceId, payload: Payload) -> bool:
@@ -408,85 +270,15 @@ def repeat(work: Work, device: DeviceId) -> None:
         work.touched.add(device)
 
 
-def stranger(work: Work, account: AccountId) -> Peer:
-    """A device nothing is known of but its account."""
-    core = PeerCore(
-        account=account,
-        first=None,
-        second=None,
-        greeted=False,
-        reset_at=0,
-        renew=None,
-        asked_at=0,
-        stream=work.entropy(8),
-        sent=0,
-        repeat=False,
-        their_stream=bytes(8),
-        heard=0,
-        beyond=0,
-        repeat_asked=0,
-        refused=None,
-        refusals=0,
-        directs=b"",
-    )
-    return Peer(core, None, ())
+# --- gates ------------------------------------------------------------------------------------
 
 
-def _judge(
-    work: Work, inner: Inner, peer: Peer | None, account: AccountId, error: RemoteError
-) -> None:
-    """An authentic envelope that cannot be opened may cost the session its life (spec 07.6)."""
-    device = inner.sender
-    if isinstance(error, UnknownPrekey) and not isinstance(error, UnknownResumption):
-        _answer_lost_start(work, device, peer, account, inner.channel)
-        return
-    if peer is None or peer.session is None:
-        return
-    session = pairwise.judge(peer.session, error, work.now)
-    if session is peer.session:
-        return
-    work.set_peer(device, replace(peer, session=session))
-    if not isinstance(peer.session, Wedged):
-        work.events.append(SessionWedged(device))
-        queue(work, device, account, LetterKind.PING, b"")
-
-
-def _answer_lost_start(
-    work: Work, device: DeviceId, peer: Peer | None, account: AccountId, channel: bytes
-) -> None:
-    """A start to prekeys we no longer hold: answer with one of our own, a few an hour (05.4)."""
-    peer = peer or stranger(work, account)
-    core = peer.core
-    if people.entry_of(work.state, device) is None or core.refused == channel:
-        return
-    recent = work.ms - core.reset_at < limits.SESSION_RESET_SECONDS * 1000
-    if recent and core.refusals >= MAX_REFUSALS:
-        return
-    refusals = core.refusals + 1 if recent else 1
-    core = replace(core, refused=channel, refusals=refusals)
-    work.set_peer(device, replace(peer, core=core))
-    queue(work, device, account, LetterKind.PING, b"", renew=work.entropy(32))
-
-
-def forget_sessions(work: Work) -> None:
-    """A restored store: nothing is sent on old sessions, new ones are started (spec 12.6)."""
+def drop_gates(work: Work, gates: set[bytes]) -> None:
+    """Secrets for an entry that lost are not sent any more (spec 10.5)."""
     for device, peer in work.state.peers.items():
-        if peer.session is None:
-            continue
-        account = AccountId(peer.core.account)
-        core = replace(peer.core, stream=work.entropy(8), sent=0)
-        session = pairwise.wedge(peer.session, work.now)
-        work.set_peer(device, replace(peer, core=core, session=session, unacked={}))
-        queue(work, device, account, LetterKind.PING, b"", renew=work.entropy(32))
-
-
-def accept(work: Work, account: AccountId) -> None:
-    """The user accepts a changed identity: pausing ends, sessions count as proven (02.6)."""
-    people.accept(work, account)
-    for device, peer in work.state.peers.items():
-        if peer.core.account == account and peer.session is not None:
-            work.set_peer(device, replace(peer, session=pairwise.accept(peer.session)))
-            work.touched.add(device)
+        kept = tuple(item for item in peer.waiting if item.gate is None or item.gate not in gates)
+        if len(kept) != len(peer.waiting):
+            work.set_peer(device, replace(peer, waiting=kept))
 
 
 def release_gates(work: Work) -> None:
@@ -517,19 +309,3 @@ def gate_due(state: DeviceState) -> int | None:
         if item.gate in gated
     ]
     return max(times, default=None)
-
-
-__all__ = [
-    "Payload",
-    "RemoteError",
-    "drop_gates",
-    "gate_due",
-    "open_envelope",
-    "queue",
-    "release_gates",
-    "seal_all",
-    "start",
-    "take_request",
-    "unreachable",
-    "wanted",
-]

@@ -20,8 +20,9 @@ from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import sender_key, wire
 from groupcrypt.protocol.broadcast import Append, token_hash, write_request
 from groupcrypt.protocol.content import LeaveContent, read_content
+from groupcrypt.protocol.device import account as own
 from groupcrypt.protocol.device import people, post
-from groupcrypt.protocol.device.post import Sender
+from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import Address, InboxRow, Stray, Work
 from groupcrypt.protocol.events import (
     DirectReceived,
@@ -94,7 +95,7 @@ def absorb(work: Work, turn: Turn) -> None:
                 renew=letter.renew or None,
             )
     if any(letter.renew for letter in turn.letters):
-        people.replace_prekeys(work)
+        own.replace_prekeys(work)
     for device in turn.introduce:
         _introduce(work, group, device)
     work.uploads += [(group.id, upload) for upload in turn.uploads]
@@ -136,7 +137,7 @@ def _learn(work: Work, group: GroupState, record: bytes) -> None:
 
 def _introduce(work: Work, group: GroupState, device: DeviceId) -> None:
     """Tell a joiner where the other members' devices can be reached (spec 10.6)."""
-    records = [wire.encode(people.own_record(work.state.core))] + [
+    records = [wire.encode(own.own_record(work.state.core))] + [
         work.state.people[account].record
         for account in sorted(group.roster.members)
         if account in work.state.people

@@ -12,7 +12,8 @@ from typing import Any, Final
 from groupcrypt.protocol import device, wire
 from groupcrypt.protocol.content import LeaveContent, TextContent, write_content
 from groupcrypt.protocol.device import post, rooms
-from groupcrypt.protocol.device.post import HeadLine, Payload, PayloadItem, Sender
+from groupcrypt.protocol.device.post import HeadLine, Payload, PayloadItem
+from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import Address, DeviceState, Work
 from groupcrypt.protocol.events import DirectReceived
 from groupcrypt.protocol.group import LetterKind

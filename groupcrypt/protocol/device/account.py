@@ -1,0 +1,174 @@
+"""This account and this device: what it publishes, and cards to give away (spec 12.2).
+
+Rules of this file:
+- Every value a device publishes is an outbox row, so a crash repeats it byte for byte.
+- Each put to a slot has a higher version than all before it.
+"""
+
+from dataclasses import replace
+
+from groupcrypt.protocol import broadcast, handshake, identity, limits, wire
+from groupcrypt.protocol.broadcast import (
+    MAX_POOL_PUT_ITEMS,
+    PoolCount,
+    PoolPut,
+    SlotPut,
+    token_hash,
+    write_request,
+)
+from groupcrypt.protocol.device.state import DeviceCore, DeviceState, Mailbox, OwnSlot, Work
+from groupcrypt.protocol.handshake import Prekeys
+from groupcrypt.protocol.identity import (
+    AccountRecord,
+    Card,
+    DeviceEntry,
+    DeviceList,
+    LocalIdentity,
+    stored_device_list,
+)
+from groupcrypt.protocol.primitives import DhPrivate, Entropy, SigningKey
+
+SKIPPED_VERSIONS = 65_536  # of the device's slot; more openings than a lost life has had
+
+
+def found(
+    name: str, server: str, server_key: bytes, *, now: float, entropy: Entropy
+) -> DeviceState:
+    """A new account with one device; nothing is published yet (spec 12.2)."""
+    account_key = SigningKey.generate(entropy)
+    signing, dh = SigningKey.generate(entropy), DhPrivate.generate(entropy)
+    certificate = identity.certify(account_key, signing, dh)
+    listed = identity.make_device_list(account_key, None, [certificate])
+    core = DeviceCore(
+        identity=LocalIdentity(certificate, signing, dh),
+        account_key=account_key,
+        device_list=listed.raw,
+        name=name,
+        server=server,
+        server_key=server_key,
+        account_slot=OwnSlot(SigningKey.generate(entropy), entropy(32), 0),
+        device_slot=OwnSlot(SigningKey.generate(entropy), entropy(32), 0),
+        first=Mailbox(entropy(32), entropy(32), 0, 0),
+        second=Mailbox(entropy(32), entropy(32), 0, 0),
+        put_token=entropy(32),
+        take_token=entropy(32),
+        pool_next=0,
+        pool_asked=0,
+        prekeys_at=int(now * 1000),
+        outbox_next=1,
+        inbox_next=1,
+    )
+    prekeys = Prekeys(handshake.make_signed_prekeys(1, now, entropy))
+    return DeviceState(core, prekeys)
+
+
+def card(state: DeviceState) -> Card:
+    """What to give to somebody, so that they can reach this account (spec 02.5)."""
+    core = state.core
+    return Card(
+        state.account,
+        core.server,
+        core.server_key,
+        broadcast.slot_name(core.account_slot.signing.public),
+        core.account_slot.opening,
+    )
+
+
+def own_record(core: DeviceCore) -> AccountRecord:
+    """The value of this account's slot (spec 02.4)."""
+    entry = DeviceEntry(
+        core.identity.device,
+        broadcast.slot_name(core.device_slot.signing.public),
+        core.device_slot.opening,
+    )
+    return AccountRecord(core.device_list, (entry,), core.name)
+
+
+def own_list(state: DeviceState) -> DeviceList:
+    """This account's own device list."""
+    return stored_device_list(state.core.device_list)
+
+
+def publish_account(work: Work) -> None:
+    """Put the account's record into its slot (spec 12.2)."""
+    core = work.state.core
+    slot = replace(core.account_slot, version=core.account_slot.version + 1)
+    value = identity.seal_slot(slot.opening, wire.encode(own_record(core)), work.entropy)
+    work.post(write_request(0, broadcast.sign_slot(slot.signing, slot.version, value)))
+    work.set_core(account_slot=slot)
+
+
+def publish_device(work: Work) -> None:
+    """Put the prekey bundle into the device's slot, under a version of its own (spec 12.2)."""
+    core = work.state.core
+    slot = replace(core.device_slot, version=core.device_slot.version + 1)
+    bundle = handshake.make_bundle(
+        core.identity,
+        work.state.prekeys.current,
+        mailbox=token_hash(core.first.read_token),
+        mailbox_token=core.first.write_token,
+        pool=token_hash(core.put_token),
+        pool_token=core.take_token,
+    )
+    value = identity.seal_slot(slot.opening, bundle, work.entropy)
+    work.post(write_request(0, broadcast.sign_slot(slot.signing, slot.version, value)))
+    work.set_core(device_slot=slot)
+
+
+def newest_put(core: DeviceCore, put: SlotPut) -> int:
+    """The highest version this store knows of the own slot that `put` is about."""
+    own = (core.account_slot, core.device_slot)
+    return max((slot.version for slot in own if slot.signing.public == put.public), default=0)
+
+
+def skip_versions(work: Work) -> None:
+    """After a restore: leave out the versions that the lost life may have put (spec 12.6)."""
+    slot = work.state.core.device_slot
+    work.set_core(device_slot=replace(slot, version=slot.version + SKIPPED_VERSIONS))
+
+
+def needs_pool(left: int) -> int:
+    """How many one-time prekeys to add when the pool has `left`."""
+    return limits.ONE_TIME_PREKEYS - left if left < limits.ONE_TIME_PREKEYS // 2 else 0
+
+
+def top_up_pool(work: Work, count: int) -> None:
+    """Make one-time prekeys and put their public halves into the pool, sealed (spec 05.2).
+
+    They name the device and are signed by it, so the server must not be able to read them.
+    """
+    while count > 0:
+        core = work.state.core
+        some = min(count, MAX_POOL_PUT_ITEMS)
+        made, items = handshake.make_one_time(core.identity, core.pool_next, some, work.entropy)
+        opening = core.device_slot.opening
+        sealed = tuple(identity.seal_slot(opening, item, work.entropy) for item in items)
+        put = PoolPut(core.put_token, token_hash(core.take_token), core.pool_next, sealed)
+        work.post(write_request(0, put))
+        work.set(prekeys=handshake.with_one_time(work.state.prekeys, made))
+        work.set_core(pool_next=core.pool_next + some)
+        count -= some
+
+
+def ask_pool(work: Work) -> None:
+    """Ask how many one-time prekeys the server still has."""
+    core = work.state.core
+    work.post(write_request(0, PoolCount(core.put_token, token_hash(core.take_token))))
+    work.set_core(pool_asked=work.ms)
+
+
+def renew_prekeys(work: Work) -> None:
+    """New signed prekeys; the ones before stay for late first messages (spec 05.2)."""
+    work.set(prekeys=handshake.renewed(work.state.prekeys, now=work.now, entropy=work.entropy))
+    work.set_core(prekeys_at=work.ms)
+    publish_device(work)
+
+
+def replace_prekeys(work: Work) -> None:
+    """New signed prekeys and no old ones: what a thief may have copied opens nothing (10.6)."""
+    work.set(prekeys=handshake.replaced(work.state.prekeys, now=work.now, entropy=work.entropy))
+    # The pool of before holds public halves whose private ones are gone: it is left behind.
+    put_token, take_token = work.entropy(32), work.entropy(32)
+    work.set_core(prekeys_at=work.ms, put_token=put_token, take_token=take_token)
+    top_up_pool(work, limits.ONE_TIME_PREKEYS)
+    publish_device(work)

@@ -1,0 +1,178 @@
+"""What the server brings: entries of topics, answers, bundles (spec 12.3, 12.5).
+
+Rules of this file:
+- Input from peers and the server never raises; it ends as an event.
+- A refused item of a payload leaves the state as it was and does not stop the others.
+"""
+
+from groupcrypt.errors import RemoteError
+from groupcrypt.protocol import group as groups
+from groupcrypt.protocol.broadcast import (
+    Code,
+    PoolCounted,
+    PoolTake,
+    Refused,
+    Reply,
+    SlotPut,
+    SlotValue,
+    Trim,
+    read_request,
+    token_hash,
+    write_request,
+)
+from groupcrypt.protocol.device import account, life, people, post, rooms, sessions
+from groupcrypt.protocol.device.state import (
+    DeviceState,
+    Mailbox,
+    OutboxRow,
+    Step,
+    TopicRecord,
+    Work,
+)
+from groupcrypt.protocol.device.step import step
+from groupcrypt.protocol.device.views import group_topic, mailbox_topic
+from groupcrypt.protocol.events import Rejected, UploadRefused
+from groupcrypt.protocol.identifiers import DeviceId, GroupId, TopicId
+from groupcrypt.protocol.identity import DeviceEntry
+from groupcrypt.protocol.primitives import Entropy
+
+TRIM_AFTER = 32
+# Refusals that time or space may lift: the row stays. Everything else is final.
+PASSING = frozenset((Code.QUOTA, Code.RATE, Code.UNAVAILABLE, Code.DRAINING))
+
+
+def receive(state: DeviceState, record: TopicRecord, *, now: float, entropy: Entropy) -> Step:
+    """An entry of a subscribed topic (spec 12.3)."""
+    return step(state, now, entropy, lambda work: _receive(work, record))
+
+
+def _receive(work: Work, record: TopicRecord) -> None:
+    core = work.state.core
+    for name in ("first", "second"):
+        mailbox: Mailbox = getattr(core, name)
+        if record.topic == mailbox_topic(mailbox):
+            if record.seq > mailbox.cursor:
+                _mail(work, record)
+                _advance_mailbox(work, name, record.seq)
+            return
+    for group, held in work.state.groups.items():
+        if group_topic(held) == record.topic:
+            work.concerned.add(group)
+            rooms.run(work, group, lambda turn: groups.receive(turn, record.seq, record.body))
+            return
+
+
+def _mail(work: Work, record: TopicRecord) -> None:
+    try:
+        sender, payload = sessions.open_envelope(work, record.body)
+    except RemoteError as error:
+        work.events.append(Rejected(error.code, None, f"envelope: {error}"))
+        return
+    device = sender.device
+    items = payload.items if post.note(work, device, payload) else ()
+    for item in items:
+        before = work.state
+        try:
+            rooms.receive_item(work, sender, item.kind, item.body)
+        except RemoteError as error:
+            work.state = before
+            work.events.append(Rejected(error.code, None, f"letter: {error}"))
+    for line in payload.heads:
+        rooms.hear(work, device, GroupId(line.group), line.epoch, line.log_hash)
+
+
+def _advance_mailbox(work: Work, name: str, seq: int) -> None:
+    mailbox: Mailbox = getattr(work.state.core, name)
+    trimmed = mailbox.trimmed
+    if seq - trimmed >= TRIM_AFTER:
+        trim = Trim(mailbox.read_token, token_hash(mailbox.write_token), seq)
+        work.post(write_request(0, trim))
+        trimmed = seq
+    work.set_core(**{name: Mailbox(mailbox.write_token, mailbox.read_token, seq, trimmed)})
+
+
+def history_lost(state: DeviceState, topic: TopicId, *, now: float, entropy: Entropy) -> Step:
+    """The server cannot show what follows our cursor in a topic (spec 10.10, 12.3, 13.5)."""
+
+    def act(work: Work) -> None:
+        for name in ("first", "second"):
+            mailbox: Mailbox = getattr(work.state.core, name)
+            if mailbox_topic(mailbox) == topic:
+                again = Mailbox(mailbox.write_token, mailbox.read_token, 0, 0)
+                work.set_core(**{name: again})
+                return
+        for group, held in work.state.groups.items():
+            if group_topic(held) == topic:
+                rooms.run(work, group, groups.history_lost)
+                return
+
+    return step(state, now, entropy, act)
+
+
+def replied(state: DeviceState, number: int, reply: Reply, *, now: float, entropy: Entropy) -> Step:
+    """The server's answer to an outbox row (spec 12.5). A passing refusal leaves the row."""
+    return step(state, now, entropy, lambda work: _replied(work, number, reply))
+
+
+def _replied(work: Work, number: int, reply: Reply) -> None:
+    row = work.state.outbox.get(number)
+    if row is None or (isinstance(reply, Refused) and reply.code in PASSING):
+        return
+    work.set(outbox={key: kept for key, kept in work.state.outbox.items() if key != number})
+    if isinstance(reply, Refused):
+        _refused(work, row, reply.code)
+    if isinstance(reply, PoolCounted):
+        more = account.needs_pool(reply.count)
+        if more:
+            account.top_up_pool(work, more)
+    if row.group is not None and row.mid is not None and GroupId(row.group) in work.state.groups:
+        mid, told = row.mid, groups.refused if isinstance(reply, Refused) else groups.acknowledged
+        rooms.run(work, GroupId(row.group), lambda turn: told(turn, mid))
+
+
+def _refused(work: Work, row: OutboxRow, number: int) -> None:
+    """A final refusal. Of a slot's put it may show that this store is an older copy (12.6)."""
+    request = read_request(row.request)[1] if number == Code.CONFLICT else None
+    if not isinstance(request, SlotPut):
+        code = Code(number).name if number in set(Code) else str(number)
+        work.events.append(UploadRefused(code.lower().replace("_", "-")))
+    elif request.version >= account.newest_put(work.state.core, request):
+        life.heal(work)
+    # An older put was overtaken by a later one of ours, and only its answer had been lost.
+
+
+def wanted(state: DeviceState, *, now: float) -> dict[DeviceId, DeviceEntry]:
+    """Devices whose bundle is needed, and the slots they lie in (spec 12.3)."""
+    return sessions.wanted(state, now)
+
+
+def take_request(device: DeviceId, entry: DeviceEntry, held: SlotValue) -> PoolTake:
+    """The request for a one-time prekey of a fetched bundle; may raise a `RemoteError`."""
+    return sessions.take_request(device, entry, held)
+
+
+def bundle_arrived(
+    state: DeviceState,
+    device: DeviceId,
+    held: SlotValue | None,
+    one_time: bytes | None,
+    *,
+    now: float,
+    entropy: Entropy,
+) -> Step:
+    """A bundle asked for by `wanted` came (or could not be had: None) (spec 12.3)."""
+
+    def act(work: Work) -> None:
+        entry = people.entry_of(work.state, device)
+        if held is None or entry is None:
+            sessions.unreachable(work, device)
+            return
+        before = work.state
+        try:
+            sessions.start(work, device, entry[1], held, one_time)
+        except RemoteError as error:
+            work.state = before
+            work.events.append(Rejected(error.code, None, f"prekey bundle: {error}"))
+            sessions.unreachable(work, device)
+
+    return step(state, now, entropy, act)

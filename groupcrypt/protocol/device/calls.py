@@ -1,0 +1,210 @@
+"""What the application asks of its device: people, groups, messages (spec 12.1).
+
+Rules of this file:
+- A `LocalError` means that the caller asked for something impossible, and nothing changed.
+- Dispatch only: the rules are in the chapters below.
+"""
+
+from groupcrypt.errors import NotPermitted, UnknownGroup
+from groupcrypt.protocol import group as groups
+from groupcrypt.protocol import membership, wire
+from groupcrypt.protocol.broadcast import SlotValue
+from groupcrypt.protocol.content import Content, LeaveContent, write_content
+from groupcrypt.protocol.device import account as own
+from groupcrypt.protocol.device import people, post, rooms, sessions
+from groupcrypt.protocol.device.state import DeviceState, Step, Work
+from groupcrypt.protocol.device.step import step
+from groupcrypt.protocol.events import GroupJoined
+from groupcrypt.protocol.group import GroupState, LetterKind, Turn
+from groupcrypt.protocol.group.letters import Direct
+from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
+from groupcrypt.protocol.identity import Card, check_name
+from groupcrypt.protocol.membership import (
+    AddData,
+    GenesisData,
+    Op,
+    PolicyData,
+    RemoveData,
+    RoleData,
+    Settings,
+)
+from groupcrypt.protocol.primitives import Entropy
+
+# --- people -----------------------------------------------------------------------------------
+
+
+def add_contact(
+    state: DeviceState, contact: Card, held: SlotValue, *, now: float, entropy: Entropy
+) -> Step:
+    """Import a card with the slot value it names; raises a `RemoteError` if they do not fit."""
+    return step(state, now, entropy, lambda work: _ignore(people.add_contact(work, contact, held)))
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+def accept_identity(
+    state: DeviceState, account: AccountId, *, now: float, entropy: Entropy
+) -> Step:
+    """The user accepts a contact's changed identity and its unproven sessions (spec 02.6)."""
+    return step(state, now, entropy, lambda work: sessions.accept(work, account))
+
+
+def set_verified(state: DeviceState, account: AccountId, *, now: float, entropy: Entropy) -> Step:
+    """The user compared safety numbers with a contact (spec 02.6)."""
+    return step(state, now, entropy, lambda work: people.set_verified(work, account))
+
+
+def safety_number(state: DeviceState, account: AccountId) -> str:
+    """The 60 digits to compare with a contact (spec 02.6); raises `UnknownDevice`."""
+    return people.safety_number(state, account)
+
+
+def send_direct(
+    state: DeviceState,
+    account: AccountId,
+    message: MessageId,
+    content: Content,
+    *,
+    now: float,
+    entropy: Entropy,
+) -> Step:
+    """Send a content to every device of another account (spec 12.3); may raise a `LocalError`."""
+
+    def act(work: Work) -> None:
+        if account == work.state.account:
+            raise NotPermitted("a direct message goes to another account")
+        people.person_of(work.state, account)
+        raw = write_content(content, time=work.ms)
+        body = wire.encode(Direct(message, raw))
+        for device in people.devices_of(work.state, account):
+            post.queue(work, device, account, LetterKind.DIRECT, body)
+
+    return step(state, now, entropy, act)
+
+
+# --- groups -----------------------------------------------------------------------------------
+
+
+def create_group(state: DeviceState, name: str, *, now: float, entropy: Entropy) -> Step:
+    """Make a group whose only member is this account; the event names it (spec 10.2)."""
+
+    def act(work: Work) -> None:
+        settings = Settings(check_name(name))
+        data = wire.encode(GenesisData(work.state.core.device_list, settings, entropy(32)))
+        made = groups.create(work.me, data, now=work.ms, entropy=entropy)
+        work.set(groups={**work.state.groups, made.id: made})
+        work.events.append(GroupJoined(made.id, 0, settings.name, work.state.account))
+
+    return step(state, now, entropy, act)
+
+
+def add_members(
+    state: DeviceState,
+    group: GroupId,
+    accounts: tuple[AccountId, ...],
+    *,
+    now: float,
+    entropy: Entropy,
+) -> Step:
+    """Want contacts added; done when a `MembershipChanged` says so (spec 10.5)."""
+
+    def act(work: Work) -> None:
+        known = [people.person_of(work.state, account) for account in accounts]
+        lists = tuple(people.device_list_of(person).raw for person in known)
+        addresses = (
+            wire.encode(own.own_record(work.state.core)),
+            *(person.record for person in known),
+        )
+        data = wire.encode(AddData(lists))
+        rooms.run(work, group, lambda turn: groups.propose(turn, Op.ADD, data, addresses))
+
+    return step(state, now, entropy, act)
+
+
+def change(
+    state: DeviceState, group: GroupId, op: Op, data: bytes, *, now: float, entropy: Entropy
+) -> Step:
+    """Want any other change of the log; see `remove_data`, `role_data`, `policy_data` (09.5)."""
+    return step(
+        state,
+        now,
+        entropy,
+        lambda work: rooms.run(work, group, lambda turn: groups.propose(turn, op, data)),
+    )
+
+
+def remove_data(accounts: tuple[AccountId, ...]) -> bytes:
+    """The data of a removal."""
+    return wire.encode(RemoveData(accounts))
+
+
+def role_data(account: AccountId, *, admin: bool) -> bytes:
+    """The data of a change of role."""
+    return wire.encode(RoleData(account, admin))
+
+
+def policy_data(settings: Settings) -> bytes:
+    """The data of a change of settings."""
+    return wire.encode(PolicyData(settings))
+
+
+def update(state: DeviceState, group: GroupId, *, now: float, entropy: Entropy) -> Step:
+    """Heal this device in a group: fresh secret, sessions, chain and signing key (spec 10.6)."""
+    return step(state, now, entropy, lambda work: rooms.run(work, group, groups.heal_now))
+
+
+def leave(state: DeviceState, group: GroupId, *, now: float, entropy: Entropy) -> Step:
+    """Ask to be let go; `Departed` tells when another member committed it (spec 09.7)."""
+
+    def act(turn: Turn) -> None:
+        proposal = membership.make_leave(turn.group.roster, turn.me)
+        groups.leave(turn, write_content(LeaveContent(proposal), time=turn.now))
+
+    return step(state, now, entropy, lambda work: rooms.run(work, group, act))
+
+
+def send(
+    state: DeviceState,
+    group: GroupId,
+    message: MessageId,
+    content: Content,
+    *,
+    now: float,
+    entropy: Entropy,
+    expires: int = 0,
+) -> Step:
+    """Take a content for sending to a group; durable once the step is committed (spec 10.8)."""
+
+    def act(work: Work) -> None:
+        raw = write_content(content, time=work.ms, expires=expires)
+        rooms.run(work, group, lambda turn: groups.send(turn, message, raw))
+
+    return step(state, now, entropy, act)
+
+
+def resume(state: DeviceState, group: GroupId, *, now: float, entropy: Entropy) -> Step:
+    """The user looked at a fork and goes on with this branch (spec 10.9)."""
+    return step(state, now, entropy, lambda work: rooms.run(work, group, groups.resume))
+
+
+def group_state(state: DeviceState, group: GroupId) -> GroupState:
+    """A group by id; raises `UnknownGroup`."""
+    held = state.groups.get(group)
+    if held is None:
+        raise UnknownGroup("no group with this id is held here")
+    return held
+
+
+# --- inbox ------------------------------------------------------------------------------------
+
+
+def taken(state: DeviceState, number: int, *, now: float, entropy: Entropy) -> Step:
+    """The application is done with an inbox row (spec 12.5)."""
+
+    def act(work: Work) -> None:
+        inbox = {key: row for key, row in work.state.inbox.items() if key != number}
+        work.set(inbox=inbox)
+
+    return step(state, now, entropy, act)

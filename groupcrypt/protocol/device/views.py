@@ -1,0 +1,112 @@
+"""What can be read of a device without a step (spec 12.3, 12.5, 12.7).
+
+Rules of this file:
+- A view changes nothing, and shows no key.
+"""
+
+from dataclasses import dataclass
+
+from groupcrypt.protocol import group as groups
+from groupcrypt.protocol.broadcast import TopicKind, token_hash, topic_id
+from groupcrypt.protocol.device.state import DeviceState, InboxRow, Mailbox, OutboxRow
+from groupcrypt.protocol.group import GroupState
+from groupcrypt.protocol.identifiers import TopicId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Subscription:
+    """A topic to read: from `after` on; read again from there when `restart` changes."""
+
+    topic: TopicId
+    read_token: bytes
+    write_hash: bytes
+    after: int
+    kind: TopicKind
+    restart: int
+
+
+def mailbox_topic(mailbox: Mailbox) -> TopicId:
+    """The topic of a mailbox."""
+    return topic_id(
+        token_hash(mailbox.write_token), token_hash(mailbox.read_token), TopicKind.MAILBOX
+    )
+
+
+def group_topic(held: GroupState) -> TopicId | None:
+    """The topic a group reads now."""
+    tokens = groups.topic(held)
+    if tokens is None:
+        return None
+    return topic_id(token_hash(tokens[0]), token_hash(tokens[1]))
+
+
+def subscriptions(state: DeviceState) -> tuple[Subscription, ...]:
+    """Every topic this device reads now (spec 12.3)."""
+    found = [
+        Subscription(
+            mailbox_topic(mailbox),
+            mailbox.read_token,
+            token_hash(mailbox.write_token),
+            mailbox.cursor,
+            TopicKind.MAILBOX,
+            0,
+        )
+        for mailbox in (state.core.first, state.core.second)
+    ]
+    for held in state.groups.values():
+        tokens, topic = groups.topic(held), group_topic(held)
+        if tokens is not None and topic is not None:
+            found.append(
+                Subscription(
+                    topic,
+                    tokens[1],
+                    token_hash(tokens[0]),
+                    held.core.cursor,
+                    TopicKind.GROUP,
+                    held.core.restart,
+                )
+            )
+    return tuple(found)
+
+
+def pending(state: DeviceState) -> tuple[OutboxRow, ...]:
+    """What is to be sent, in this order, until each row is answered (spec 12.5)."""
+    return tuple(row for _, row in sorted(state.outbox.items()) if row.gate is None)
+
+
+def unread(state: DeviceState) -> tuple[InboxRow, ...]:
+    """Messages the application has not taken yet, oldest first (spec 12.5)."""
+    return tuple(row for _, row in sorted(state.inbox.items()))
+
+
+def describe(state: DeviceState) -> dict[str, object]:
+    """Ids and counters for a bug report; no keys, names or texts (spec 12.7)."""
+    return {
+        "device": state.device.hex()[:8],
+        "people": len(state.people),
+        "sessions": {
+            kind: sum(type(peer.session).__name__ == kind for peer in state.peers.values())
+            for kind in ("AwaitingReply", "Established", "Wedged", "NoneType")
+        },
+        "outbox": len(state.outbox),
+        "inbox": len(state.inbox),
+        "groups": [_describe_group(held) for held in state.groups.values()],
+    }
+
+
+def _describe_group(held: GroupState) -> dict[str, object]:
+    core = held.core
+    return {
+        "group": held.id.hex()[:8],
+        "member": held.member,
+        "epoch": core.head,
+        "reading": core.base,
+        "log": held.hashes[-1].hex()[:8],
+        "devices": len(held.roster.devices),
+        "chains": len(held.base.chains),
+        "unsettled": len(held.unsettled),
+        "held": len(held.held),
+        "intents": len(core.intents),
+        "pending": core.pending is not None,
+        "paused": core.paused,
+    }
