@@ -20,7 +20,7 @@ from groupcrypt.protocol.content import Content, TextContent, write_content
 from groupcrypt.protocol.events import Event, MessageReceived
 from groupcrypt.protocol.group import GroupState, Letter, LetterKind, Turn, Upload
 from groupcrypt.protocol.group.letters import LogPart, Welcome
-from groupcrypt.protocol.group.state import GroupCore
+from groupcrypt.protocol.group.rows import GroupCore
 from groupcrypt.protocol.identifiers import DeviceId, MessageId
 from groupcrypt.protocol.identity import LocalIdentity
 from groupcrypt.protocol.membership import AddData, GenesisData, Op, RemoveData, Settings

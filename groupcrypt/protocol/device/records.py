@@ -23,13 +23,11 @@ from groupcrypt.protocol.device.state import (
     SentPayload,
     Stray,
 )
-from groupcrypt.protocol.group.state import (
+from groupcrypt.protocol.group.rows import (
     Ahead,
     EarlyLetter,
-    Epoch,
     EpochCore,
     GroupCore,
-    GroupState,
     HeldFrame,
     KeyAsked,
     SealedFrame,
@@ -37,6 +35,7 @@ from groupcrypt.protocol.group.state import (
     StatedHead,
     Unsettled,
 )
+from groupcrypt.protocol.group.state import Epoch, GroupState
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
 from groupcrypt.protocol.membership import Roster
 from groupcrypt.protocol.sender_key import (

@@ -28,15 +28,8 @@ from groupcrypt.protocol.group import (
 from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
 from groupcrypt.protocol.group.messages import queue
-from groupcrypt.protocol.group.state import (
-    GroupState,
-    Letter,
-    Status,
-    Turn,
-    Upload,
-    frame_keys,
-    need_keys,
-)
+from groupcrypt.protocol.group.state import GroupState, Status, frame_keys, need_keys
+from groupcrypt.protocol.group.turn import Letter, Turn, Upload
 from groupcrypt.protocol.group.welcome import create, join, welcome_letters
 from groupcrypt.protocol.identifiers import DeviceId, LogHash, MessageId
 from groupcrypt.protocol.membership import LeaveData, Op, UpdateData

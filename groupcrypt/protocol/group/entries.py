@@ -25,17 +25,9 @@ from groupcrypt.protocol.events import ChangeFailed
 from groupcrypt.protocol.group import epochs, secrets
 from groupcrypt.protocol.group.letters import LetterKind, write_secret
 from groupcrypt.protocol.group.requests import ask_secret
-from groupcrypt.protocol.group.state import (
-    AddressBytes,
-    GroupState,
-    Intent,
-    Letter,
-    Pending,
-    Turn,
-    frame_keys,
-    need_keys,
-    other_devices,
-)
+from groupcrypt.protocol.group.rows import AddressBytes, Intent, Pending
+from groupcrypt.protocol.group.state import GroupState, frame_keys, need_keys, other_devices
+from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.identifiers import AccountId, LogHash
 from groupcrypt.protocol.membership import FRESH_OPS, EntryBody, Op, Roster, UpdateData
 from groupcrypt.protocol.sender_key import CONFIRM, ENTRY

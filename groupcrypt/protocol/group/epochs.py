@@ -20,15 +20,9 @@ from groupcrypt.protocol.events import (
     Missing,
 )
 from groupcrypt.protocol.group import secrets
-from groupcrypt.protocol.group.state import (
-    Epoch,
-    EpochCore,
-    GroupState,
-    Status,
-    Turn,
-    Unsettled,
-    need_keys,
-)
+from groupcrypt.protocol.group.rows import EpochCore, Unsettled
+from groupcrypt.protocol.group.state import Epoch, GroupState, Status, need_keys
+from groupcrypt.protocol.group.turn import Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
 from groupcrypt.protocol.membership import FRESH_OPS, EntryBody, Op, Roster
 from groupcrypt.protocol.primitives import ZERO32

@@ -26,7 +26,9 @@ from groupcrypt.protocol.group.letters import (
 )
 from groupcrypt.protocol.group.messages import deliver_one, flush, open_held
 from groupcrypt.protocol.group.requests import ask_secret
-from groupcrypt.protocol.group.state import EarlyLetter, Epoch, Letter, Turn, frame_keys
+from groupcrypt.protocol.group.rows import EarlyLetter
+from groupcrypt.protocol.group.state import Epoch, frame_keys
+from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.group.welcome import welcome_letters
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
 from groupcrypt.protocol.primitives import ZERO32

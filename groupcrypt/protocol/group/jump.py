@@ -21,16 +21,9 @@ from groupcrypt.protocol.group.letters import (
     log_parts,
     write_secret,
 )
-from groupcrypt.protocol.group.state import (
-    Ahead,
-    Epoch,
-    EpochCore,
-    GroupState,
-    Letter,
-    StatedHead,
-    Turn,
-    other_devices,
-)
+from groupcrypt.protocol.group.rows import Ahead, EpochCore, StatedHead
+from groupcrypt.protocol.group.state import Epoch, GroupState, other_devices
+from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash
 from groupcrypt.protocol.membership import FRESH_OPS, Roster
 from groupcrypt.protocol.primitives import ZERO32

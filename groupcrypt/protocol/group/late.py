@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from groupcrypt.protocol import limits, sender_key
 from groupcrypt.protocol.events import Missing
-from groupcrypt.protocol.group.state import Epoch, GroupState, Turn
+from groupcrypt.protocol.group.state import Epoch, GroupState
+from groupcrypt.protocol.group.turn import Turn
 from groupcrypt.protocol.sender_key import ReceivingChain
 
 SKIPPED_MS = limits.SKIPPED_SECONDS * 1000

@@ -36,16 +36,9 @@ from groupcrypt.protocol.events import (
 from groupcrypt.protocol.group import epochs, late
 from groupcrypt.protocol.group.letters import LetterKind
 from groupcrypt.protocol.group.requests import ask_key, askable
-from groupcrypt.protocol.group.state import (
-    Epoch,
-    HeldFrame,
-    SealedFrame,
-    SentContent,
-    Turn,
-    Unsettled,
-    frame_keys,
-    other_devices,
-)
+from groupcrypt.protocol.group.rows import HeldFrame, SealedFrame, SentContent, Unsettled
+from groupcrypt.protocol.group.state import Epoch, frame_keys, other_devices
+from groupcrypt.protocol.group.turn import Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, MessageId
 from groupcrypt.protocol.sender_key import Header, Opened
 

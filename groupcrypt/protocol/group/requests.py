@@ -7,14 +7,9 @@ Rules of this file:
 
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.group.letters import KeyRequest, LetterKind, SecretRequest
-from groupcrypt.protocol.group.state import (
-    GroupState,
-    HeldFrame,
-    KeyAsked,
-    Letter,
-    Turn,
-    other_devices,
-)
+from groupcrypt.protocol.group.rows import HeldFrame, KeyAsked
+from groupcrypt.protocol.group.state import GroupState, other_devices
+from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.identifiers import DeviceId
 
 ASKED_AT_ONCE = 3

@@ -12,14 +12,9 @@ from groupcrypt.errors import AuthenticationFailed, NotInRoster, StaleEpoch
 from groupcrypt.protocol import limits, membership, wire
 from groupcrypt.protocol.group import epochs, secrets
 from groupcrypt.protocol.group.letters import LetterKind, Welcome, log_parts
-from groupcrypt.protocol.group.state import (
-    Epoch,
-    EpochCore,
-    GroupCore,
-    GroupState,
-    Letter,
-    Status,
-)
+from groupcrypt.protocol.group.rows import EpochCore, GroupCore
+from groupcrypt.protocol.group.state import Epoch, GroupState, Status
+from groupcrypt.protocol.group.turn import Letter
 from groupcrypt.protocol.identifiers import DeviceId, LogHash
 from groupcrypt.protocol.identity import LocalIdentity
 from groupcrypt.protocol.membership import FRESH_OPS, Op, Roster

@@ -1,0 +1,170 @@
+"""The rows of one group in the store (spec 10.2, 12.6; local, not wire).
+
+Rules of this file:
+- Each shape is one row, so that a step writes little; together they are a `GroupState`.
+- Times are milliseconds since 1970 as integers.
+"""
+
+from typing import Annotated
+
+from groupcrypt.protocol import limits
+from groupcrypt.protocol.group.secrets import EpochKeys
+from groupcrypt.protocol.wire import (
+    U8,
+    U32,
+    U64,
+    Blob,
+    Bytes16,
+    Bytes32,
+    Many,
+    shape,
+)
+
+AddressBytes = Annotated[bytes, Blob(1, limits.MAX_RECORD_BYTES)]  # an AccountRecord (spec 02.4)
+
+
+@shape
+class Intent:
+    """A change this device wants; it survives losing a race (spec 10.5)."""
+
+    op: U8
+    data: Annotated[bytes, Blob(0, limits.MAX_ENTRY_BYTES)]
+    addresses: Annotated[tuple[AddressBytes, ...], Many(limits.MAX_GROUP_DEVICES)]
+    tries: U8
+    not_before: U64
+
+
+@shape
+class Pending:
+    """Our own entry on its way: submitted once, applied only when echoed as first (spec 10.5)."""
+
+    raw: Annotated[bytes, Blob(0, limits.MAX_ENTRY_BYTES + 256)]
+    log_hash: Bytes32  # lh of the epoch it would open
+    secret: Bytes32
+    upload: Bytes16
+    intent: Intent
+
+
+@shape
+class GroupCore:
+    """The small, often written part of a group (spec 10.2)."""
+
+    group: Bytes32
+    status: U8
+    base: U32
+    head: U32
+    cursor: U64  # position read up to in the base epoch's topic
+    restart: U32  # grows when the topic must be read again from the cursor
+    generation: U32  # the last one this device used for a chain
+    paused: bool
+    pending: Pending | None
+    intents: Annotated[tuple[Intent, ...], Many(64)]
+    authored: Annotated[tuple[U64, ...], Many(8)]  # times of our last entries
+    confirm_at: U64 | None
+    update_at: U64 | None
+    asked_at: U64 | None  # when the head's secret was last asked for
+    stalled: bool
+    update_due: U64  # when this device heals itself next (spec 10.6)
+    queued: U64  # contents taken so far; their order
+    records: U32  # read in the base epoch's topic
+    size: U64  # their bytes
+
+
+@shape
+class EpochCore:
+    """One epoch without its roster and chains (spec 10.3)."""
+
+    number: U32
+    log_hash: Bytes32
+    fresh: U32  # how many fresh secrets up to this epoch
+    parent: U32  # the epoch its chains were carried from
+    live: bool
+    opened: U64
+    closed: U64 | None
+    author: Bytes16  # the device whose entry opened it
+    keys: EpochKeys | None
+    carried: bool  # carries are still held
+
+
+@shape
+class Unsettled:
+    """Own content until its echo before the close; kept to be sealed again (spec 10.8)."""
+
+    message: Bytes16
+    content: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
+    upload: Bytes16 | None  # the sealed frame it is in, if any
+    order: U64
+
+
+@shape
+class SealedFrame:
+    """An own frame on its way: a restart uploads these very bytes (spec 10.8)."""
+
+    upload: Bytes16
+    epoch: U32
+    frame: Annotated[bytes, Blob(0, limits.MAX_RECORD_BYTES)]
+    acknowledged: bool
+    generation: U32
+    iteration: U32
+    messages: Annotated[tuple[Bytes16, ...], Many(limits.MAX_BUNDLE_CONTENTS)]
+
+
+@shape
+class HeldFrame:
+    """A frame whose chain has not arrived (spec 10.7)."""
+
+    epoch: U32
+    seq: U64
+    device: Bytes16
+    generation: U32
+    frame: Annotated[bytes, Blob(0, limits.MAX_RECORD_BYTES)]
+    since: U64
+
+
+@shape
+class KeyAsked:
+    """How often a chain was asked for (spec 10.7)."""
+
+    count: U8
+    last: U64
+
+
+@shape
+class SentContent:
+    """Own settled content, kept a while to be sent again to a member that lost a key (10.7)."""
+
+    message: Bytes16
+    epoch: U32
+    generation: U32
+    iteration: U32
+    content: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
+
+
+@shape
+class EarlyLetter:
+    """A secret or distribution for an epoch this device has not entered yet (spec 10.6)."""
+
+    device: Bytes16
+    epoch: U32
+    body: Annotated[bytes, Blob(0, limits.MAX_PAIRWISE_BYTES)]
+
+
+@shape
+class StatedHead:
+    """The head an account stated last, where it was beyond ours (spec 10.10)."""
+
+    epoch: U32
+    log_hash: Bytes32
+
+
+@shape
+class Ahead:
+    """Others are ahead of our topic; after patience their log is asked for (spec 10.10)."""
+
+    since: U64
+    asked: U64  # 0: not yet
+    entries: Annotated[
+        tuple[Annotated[bytes, Blob(1, limits.MAX_ENTRY_BYTES + 256)], ...], Many(4096)
+    ]
+    epoch: U32
+    secret: Bytes32 | None
