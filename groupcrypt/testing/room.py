@@ -209,7 +209,8 @@ class Room:
     def _join(self, seat: Seat, welcome: Welcome) -> None:
         entries = tuple(raw for first in sorted(seat.parts) for raw in seat.parts[first])
         seat.parts.clear()
-        seat.held = groups.join(seat.me, entries, welcome, now=self.now, entropy=seat.entropy)
+        joined = groups.join(seat.me, entries, welcome, now=self.now, entropy=seat.entropy)
+        seat.held = joined if seat.held is None else groups.returned(joined, seat.held, self.now)
 
     def settle(self, *without: str) -> None:
         """Deliver everything, and let time pass, until nothing moves; some seats may sleep."""

@@ -160,14 +160,11 @@ def test_an_upload_that_the_server_refuses_for_good_fails_visibly(
     assert checkers.everything(made, group) == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a member removed while it holds frames may never get them: decision 0040",
-)
+@pytest.mark.spec("10.7-6", "10.2-4")
 @pytest.mark.parametrize("seed", [5001, 5057, 5131])
 def test_who_was_removed_still_gets_what_it_held(seed: int) -> None:
     made, group = world(seed)
     made.wander(group, 60)
     made.settle(quiet=7_200)
     assert checkers.delivery(made, group) == []
+    assert [state.held for state in checkers.states(made, group).values() if state.held] == []

@@ -14,7 +14,7 @@ from groupcrypt.protocol.group.letters import (
 )
 from groupcrypt.protocol.group.state import Epoch
 from groupcrypt.protocol.identifiers import DeviceId, LogHash
-from groupcrypt.protocol.membership import Op
+from groupcrypt.protocol.membership import Op, RoleData, UpdateData
 from groupcrypt.testing import control_records
 from groupcrypt.testing.control_records import signed_entry
 from groupcrypt.testing.entropy import SeededEntropy
@@ -120,3 +120,21 @@ def late_chain(room: Room, name: str, *to: str) -> list[Posted]:
     room.letters = [posted for posted in room.letters if posted not in late]
     room.post()
     return late
+
+
+def left_behind(room: Room) -> None:
+    """Bob sleeps through three epochs, whose topics are gone when he wakes up."""
+    room.send("bob", "not sent yet")
+    room.uploads.clear()
+    room.remove("alice", "dave")
+    room.settle("bob")
+    room.propose("carol", Op.UPDATE, UpdateData())
+    room.settle("bob")
+    room.letters.clear()
+    room.send("alice", "he will never read this")
+    room.settle("bob")
+    room.propose("alice", Op.ROLE, RoleData(room.seats["carol"].person.account, admin=True))
+    room.settle("bob")
+    room.letters.clear()
+    room.topics.clear()
+    room.act("bob", groups.history_lost)

@@ -82,8 +82,7 @@ def absorb(work: Work, turn: Turn) -> None:
     if turn.letters or turn.introduce:
         work.concerned.add(group.id)
     for letter in turn.letters:
-        account = group.roster.account_of(letter.device)
-        account = account or group.base.roster.account_of(letter.device)
+        account = _account_of(group, letter.device)
         if account is not None:
             post.queue(
                 work,
@@ -100,6 +99,15 @@ def absorb(work: Work, turn: Turn) -> None:
         _introduce(work, group, device)
     work.uploads += [(group.id, upload) for upload in turn.uploads]
     work.events += [_kept(work, event) for event in turn.events]
+
+
+def _account_of(group: GroupState, device: DeviceId) -> AccountId | None:
+    """Whose device it is, also if it departed since and is owed what was its to read (10.7)."""
+    for _, epoch in sorted(group.epochs.items(), reverse=True):
+        account = epoch.roster.account_of(device)
+        if account is not None:
+            return account
+    return None
 
 
 def _drop(work: Work, dropped: set[bytes]) -> None:
@@ -240,7 +248,7 @@ def _group_letter(
 ) -> None:
     group = group_of(kind, body)
     state = work.state.groups.get(group)
-    if state is not None and (state.member or state.held):
+    if state is not None and (state.member or state.held or state.sent):
         run(work, group, lambda turn: groups.receive_letter(turn, device, kind, body))
         if state.member or kind in (LetterKind.RESEND, LetterKind.KEY_REQUEST):
             return
@@ -295,8 +303,10 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     joined = groups.join(
         work.me, entries[: letter.epoch + 1], letter, now=work.ms, entropy=work.entropy
     )
-    if state is not None and joined.core.head <= state.core.head:
-        raise NotAllowed("a Welcome to a part of the log that is over for this device")
+    if state is not None:
+        if joined.core.head <= state.core.head:
+            raise NotAllowed("a Welcome to a part of the log that is over for this device")
+        joined = groups.returned(joined, state, work.ms)
     work.set(
         groups={**work.state.groups, group: joined},
         strays={n: stray for n, stray in work.state.strays.items() if stray.group != group},

@@ -6,8 +6,9 @@ Rules of this file:
 - Input from others never raises: it ends as an event or nothing, and a refused record changes only
   the position read up to.
 
-The epochs themselves are in `epochs`, entries and confirms in `entries`, frames in `messages`,
-letters in `inbound`, joining in `welcome`, being taken forward in `jump`.
+The epochs themselves are in `epochs`, what is kept of them in `past`, entries and confirms in
+`entries`, frames in `messages`, letters in `inbound`, joining in `welcome`, being taken forward in
+`jump`.
 """
 
 from dataclasses import replace
@@ -17,17 +18,18 @@ from groupcrypt.protocol import limits, membership, sender_key, wire
 from groupcrypt.protocol.events import Rejected
 from groupcrypt.protocol.group import (
     entries,
-    epochs,
     inbound,
     jump,
     late,
     messages,
+    past,
     requests,
     secrets,
 )
 from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
 from groupcrypt.protocol.group.messages import queue
+from groupcrypt.protocol.group.past import returned
 from groupcrypt.protocol.group.state import GroupState, Status, frame_keys, need_keys
 from groupcrypt.protocol.group.turn import Letter, Turn, Upload
 from groupcrypt.protocol.group.welcome import create, join, welcome_letters
@@ -147,12 +149,12 @@ def tick(turn: Turn) -> None:
     """Do what time brings: confirm, retry, ask, heal, erase (spec 10.5, 10.6, 10.10)."""
     if not turn.group.member:
         messages.ask_again(turn)
-        epochs.erase_old(turn)
+        past.erase_old(turn)
         return
     entries.tick_entries(turn)
     jump.tick(turn)
     messages.ask_again(turn)
-    epochs.erase_old(turn)
+    past.erase_old(turn)
     late.erase(turn)
     if turn.group.core.update_due <= turn.now:
         heal(turn)
@@ -193,14 +195,14 @@ def resume(turn: Turn) -> None:
 def next_tick(group: GroupState, now: int) -> int | None:
     """When `tick` has something to do, in milliseconds; None if only input matters."""
     if not group.member:
-        held = (epochs.erase_deadline(group), requests.next_asking(group)) if group.held else ()
-        return min((time for time in held if time is not None), default=None)
+        owed = (past.erase_deadline(group), requests.next_asking(group))
+        return min((time for time in owed if time is not None), default=None)
     core = group.core
     times = [
         core.confirm_at,
         core.update_at,
         entries.intent_due(group),
-        epochs.erase_deadline(group),
+        past.erase_deadline(group),
         late.deadline(group),
         jump.due(group),
         requests.next_asking(group),
@@ -287,6 +289,7 @@ __all__ = [
     "refused",
     "restored",
     "resume",
+    "returned",
     "send",
     "tick",
     "topic",

@@ -1,31 +1,24 @@
-"""Entering an epoch, carrying chains, making it live, erasing what is over (spec 10.3 to 10.6).
+"""Entering an epoch, carrying chains, making it live (spec 10.3 to 10.6).
 
 Rules of this file:
 - One place decides: an entry is applied where it stands first and valid in the base epoch's topic.
 - Chains are carried from the base epoch with the new epoch's own salt, so an epoch that superseded
   another one needs nothing of the superseded one.
 - Nobody calls "rotate": entering leaves no chain that the removed device could follow.
-- Erasing is done here and nowhere else.
+- What is over is erased in `past`.
 """
 
 from dataclasses import replace
 
 from groupcrypt.errors import NotInRoster
 from groupcrypt.protocol import limits, membership, primitives, sender_key
-from groupcrypt.protocol.events import (
-    Departed,
-    EpochLive,
-    MembershipChanged,
-    MessageFailed,
-    Missing,
-)
-from groupcrypt.protocol.group import secrets
+from groupcrypt.protocol.events import EpochLive, MembershipChanged
+from groupcrypt.protocol.group import past, secrets
 from groupcrypt.protocol.group.rows import EpochCore, Unsettled
-from groupcrypt.protocol.group.state import Epoch, GroupState, Status, need_keys
+from groupcrypt.protocol.group.state import Epoch, GroupState, need_keys
 from groupcrypt.protocol.group.turn import Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
 from groupcrypt.protocol.membership import FRESH_OPS, EntryBody, Op, Roster
-from groupcrypt.protocol.primitives import ZERO32
 from groupcrypt.protocol.sender_key import Context, ReceivingChain
 
 CONFIRM_SPREAD = 40  # ranks told apart; the rest of a large group acts together with the last
@@ -69,7 +62,7 @@ def enter(turn: Turn, raw: bytes, body: EntryBody, roster: Roster, secret: bytes
     turn.set_core(head=roster.epoch, confirm_at=None, update_at=None, asked_at=None)
     _tell(turn, body, old.roster, roster, author, live=live)
     if turn.me.account not in roster.members or turn.me.device not in roster.devices:
-        depart(turn, author)
+        past.depart(turn, author)
         return
     unseal_unsettled(turn)
     _forget_losers(turn)
@@ -191,7 +184,7 @@ def make_live(turn: Turn) -> None:
     turn.set_core(base=head.number, cursor=0, confirm_at=None, update_at=None, stalled=False)
     turn.set_core(restart=turn.group.core.restart + 1, records=0, size=0)
     recent = head.number - limits.PREVIOUS_EPOCHS - 1
-    needed = _needed(turn.group)
+    needed = past.needed(turn.group)
     kept: dict[int, Epoch] = {}
     for number, epoch in turn.group.epochs.items():
         if number == head.number:
@@ -202,6 +195,7 @@ def make_live(turn: Turn) -> None:
             core = replace(epoch.core, closed=closed, carried=False)
             kept[number] = replace(epoch, core=core, chains={}, own=None, given=frozenset())
     turn.set(epochs=kept)
+    past.forget(turn)
     turn.events.append(EpochLive(turn.group.id, head.number))
 
 
@@ -212,13 +206,6 @@ def _account_of_author(group: GroupState, epoch: Epoch) -> AccountId | None:
         if epoch.core.author in roster.devices:
             return roster.account_of(DeviceId(epoch.core.author))
     return None
-
-
-def _needed(group: GroupState) -> set[int]:
-    """Epochs whose messages somebody may still have to be helped to, the newest of them (10.7)."""
-    waiting = {item.epoch for item in group.held.values()}
-    waiting |= {item.epoch for item in group.sent.values()}
-    return set(sorted(waiting)[-limits.MAX_NEEDED_EPOCHS :])
 
 
 def author_account(group: GroupState, epoch: Epoch) -> AccountId | None:
@@ -267,118 +254,11 @@ def known_secret(turn: Turn, log_hash: LogHash) -> bytes | None:
     return None if stored is None else stored[8:]
 
 
-def depart(turn: Turn, author: AccountId) -> None:
-    """This device is out: every key of the group goes, unsent messages fail visibly (10.8)."""
-    group = turn.group
-    head = group.head
-    core = replace(head.core, keys=None, carried=False, closed=turn.now)
-    last = Epoch(core, head.roster, {}, None, frozenset())
-    waiting = {item.epoch for item in group.held.values()}
-    # What was sent while this device was a member is still its to read: keys of frames stay, no
-    # chain and nothing that leads to another epoch.
-    epochs = {
-        number: _for_held(epoch, turn.now)
-        for number, epoch in group.epochs.items()
-        if number in waiting and number != head.number
-    }
-    turn.events.append(Departed(group.id, head.number, author))
-    turn.events += [MessageFailed(group.id, mid, "not-a-member") for mid in group.unsettled]
-    turn.dropped += list(group.frames)
-    if group.core.pending is not None:
-        turn.dropped += [group.core.pending.upload, group.core.pending.log_hash]
-    turn.group = GroupState(
-        core=replace(
-            group.core,
-            status=Status.DEPARTED,
-            base=head.number,
-            pending=None,
-            intents=(),
-            confirm_at=None,
-            update_at=None,
-            asked_at=None,
-        ),
-        log=group.log,
-        hashes=group.hashes,
-        epochs={**epochs, head.number: last},
-        held=group.held,
-        asked=group.asked,
-        recent=group.recent,
-    )
-
-
-def _for_held(epoch: Epoch, now: int) -> Epoch:
-    keys = need_keys(epoch)
-    frames_only = replace(
-        secrets.erased(keys),
-        init=ZERO32,
-        topic=ZERO32,
-        control=ZERO32,
-        confirm=ZERO32,
-        exporter=ZERO32,
-        authenticator=ZERO32,
-    )
-    core = replace(epoch.core, keys=frames_only, closed=epoch.core.closed or now, carried=False)
-    return Epoch(core, epoch.roster, {}, None, frozenset())
-
-
-def erase_old(turn: Turn) -> None:
-    """Erase r_e and salts whose time is over, and epochs nobody may read any more (spec 10.6)."""
-    group = turn.group
-    epochs: dict[int, Epoch] = {}
-    for number, epoch in group.epochs.items():
-        closed = epoch.core.closed
-        old = closed is not None and turn.now - closed >= limits.PREVIOUS_EPOCH_SECONDS * 1000
-        if old and number != group.core.head:
-            continue
-        epochs[number] = _without_secret(epoch) if _secret_over(epoch, turn.now) else epoch
-    if any(epochs.get(number) is not epoch for number, epoch in group.epochs.items()):
-        turn.set(epochs=epochs)
-    held = {
-        key: frame for key, frame in turn.group.held.items() if frame.epoch in turn.group.epochs
-    }
-    for key, frame in turn.group.held.items():
-        if key not in held:  # never silent: the application hears of a message it will not get
-            turn.events.append(Missing(group.id, DeviceId(frame.device), 1))
-    if len(held) != len(turn.group.held):
-        turn.set(held=held)
-
-
-def _secret_over(epoch: Epoch, now: int) -> bool:
-    if epoch.keys is None or not epoch.keys.complete or not epoch.core.live:
-        return False
-    if now - epoch.core.opened >= limits.PREVIOUS_EPOCH_SECONDS * 1000:
-        return True
-    heard = {device for (device, _), chain in epoch.chains.items() if chain.iteration > 0}
-    return len(heard) >= len(epoch.roster.devices) - 1 and len(epoch.roster.devices) > 1
-
-
-def _without_secret(epoch: Epoch) -> Epoch:
-    return replace(epoch, core=replace(epoch.core, keys=secrets.erased(need_keys(epoch))))
-
-
-def erase_deadline(group: GroupState) -> int | None:
-    """When `erase_old` has something to do for age."""
-    times = [
-        epoch.core.opened + limits.PREVIOUS_EPOCH_SECONDS * 1000
-        for epoch in group.epochs.values()
-        if epoch.core.live and epoch.keys is not None and epoch.keys.complete
-    ]
-    times += [
-        epoch.core.closed + limits.PREVIOUS_EPOCH_SECONDS * 1000
-        for number, epoch in group.epochs.items()
-        if epoch.core.closed is not None and (group.member or number != group.core.head)
-    ]
-    return min(times, default=None)
-
-
 __all__ = [
     "add_chain",
     "author_account",
     "commit_matches",
-    "depart",
     "enter",
-    "erase_deadline",
-    "erase_old",
     "install",
     "known_secret",
     "make_live",

@@ -34,12 +34,13 @@ from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, Messag
 from groupcrypt.protocol.primitives import ZERO32
 
 EARLY_KEPT = 256
+# What a departed device still takes: what it is owed, and who asks for what it sent (10.7).
+AFTERWARDS = frozenset((LetterKind.DISTRIBUTION, LetterKind.RESEND, LetterKind.KEY_REQUEST))
 
 
 def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) -> None:
     """One item from a device that the pairwise channel authenticated; may raise `RemoteError`."""
-    late = kind in (LetterKind.DISTRIBUTION, LetterKind.RESEND)
-    if not turn.group.member and not (late and turn.group.held):
+    if not turn.group.member and kind not in AFTERWARDS:
         return
     match kind:
         case LetterKind.EPOCH_SECRET:

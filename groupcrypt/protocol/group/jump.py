@@ -12,7 +12,7 @@ from dataclasses import replace
 from groupcrypt.errors import AuthenticationFailed
 from groupcrypt.protocol import membership, wire
 from groupcrypt.protocol.events import EpochLive, Gap
-from groupcrypt.protocol.group import epochs, secrets
+from groupcrypt.protocol.group import epochs, past, secrets
 from groupcrypt.protocol.group.letters import (
     EpochSecret,
     LetterKind,
@@ -159,7 +159,7 @@ def _apply(turn: Turn) -> None:
     if gone is not None:  # signed by those who may: we are out
         _take(turn, rosters, rosters.index(gone), None)
         author = gone.recent[-1][1]
-        epochs.depart(turn, author)
+        past.depart(turn, author)
         return
     if ahead.secret is None:
         return
@@ -208,11 +208,11 @@ def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -
     turn.set(
         log=log,
         hashes=hashes,
-        epochs={roster.epoch: epoch},
+        epochs={**past.kept(group, turn.now), roster.epoch: epoch},
         ahead=None,
         stated={},
-        held={},
     )
+    past.forget(turn)
     pending = group.core.pending
     if pending is not None:
         turn.dropped += [pending.upload, pending.log_hash]

@@ -41,12 +41,8 @@ def next_asking(group: GroupState) -> int | None:
 
 
 def askable(group: GroupState) -> list[HeldFrame]:
-    """Held frames whose sender is still there to be asked, in an epoch that is still held."""
-    return [
-        item
-        for item in group.held.values()
-        if item.epoch in group.epochs and item.device in group.roster.devices
-    ]
+    """Held frames of an epoch that is still held: their senders give again, also departed ones."""
+    return [item for item in group.held.values() if item.epoch in group.epochs]
 
 
 def ask_key(turn: Turn, epoch: int, device: DeviceId, generation: int) -> None:
