@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-SERVER: Final = "server"  # the label of the server, on a `FAULT` line
+SERVER: Final = "server"  # the label of the server, as on a `FAULT` line
+WORLD: Final = "world"  # who is meant by a `NOTE` about no party: a chapter of what follows
 NONE: Final = "-"  # a field that is empty, in the text of a line
 
 _LABEL: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,23}")
@@ -47,6 +48,7 @@ class Kind(StrEnum):
     JOIN = "join"  # it is in the group, from `epoch` on
     DEPART = "depart"  # it is out of the group; `epoch` is the first without it
     GAP = "gap"  # it was taken forward to `epoch`; what `text` names it did not read
+    MISSING = "missing"  # it learnt that frames of `peer` never arrived
     # It got something it could not or would not take.
     HELD = "held"  # cannot be opened yet; `text` says what it waits for
     REFUSED = "refused"  # `text` is the error's code; nothing changed
@@ -163,6 +165,10 @@ class Labels:
         held = self._given.get((letter, thing))
         return held or self.give(letter, thing, f"{letter}{self._counts.get(letter, 0) + 1}")
 
+    def known(self, letter: str, thing: bytes) -> bool:
+        """Whether a thing has its label already."""
+        return (letter, thing) in self._given
+
     def give(self, letter: str, thing: bytes, label: str) -> str:
         """Name a thing oneself, such as an account after its person; returns the label."""
         self._counts[letter] = self._counts.get(letter, 0) + 1
@@ -170,4 +176,4 @@ class Labels:
         return label
 
 
-__all__ = ["NONE", "SERVER", "Kind", "Labels", "Line", "Trace"]
+__all__ = ["NONE", "SERVER", "WORLD", "Kind", "Labels", "Line", "Trace"]

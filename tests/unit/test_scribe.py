@@ -1,0 +1,114 @@
+"""What a scribe writes down of whole devices: all that happened, and nothing secret."""
+
+from functools import partial
+
+from groupcrypt.protocol import device
+from groupcrypt.protocol.broadcast import Page, Read, Reply, Request
+from groupcrypt.protocol.device.state import Step
+from groupcrypt.protocol.events import Event
+from groupcrypt.testing.scribe import Scribe
+from groupcrypt.testing.simulation import START, Device, Simulation
+from groupcrypt.testing.trace import Kind, Line
+
+
+class Watched(Simulation):
+    """A simulation in which everything is written down."""
+
+    def __init__(self, seed: int, names: str) -> None:
+        self.scribe, self.shown = Scribe(START), b""
+        super().__init__(seed, names)
+        self.answered = self.server.answer
+        self.server.answer = self._answer  # type: ignore[method-assign]  # to hear what is read
+
+    def add_device(self, name: str) -> Device:
+        made = super().add_device(name)
+        self.scribe.met(name, made.state)
+        made.adopt = partial(self._adopted, made, made.adopt)  # type: ignore[method-assign]  # of this one
+        return made
+
+    def _adopted(self, made: Device, adopt: object, step: Step) -> tuple[Event, ...]:
+        before, shown, self.shown = made.state, self.shown, b""
+        assert callable(adopt)
+        adopt(step)
+        self.scribe.stepped(made.name, before, step, self.now, mid=shown)
+        return step.events
+
+    def _answer(self, request: Request, *, now: int) -> Reply:
+        reply = self.answered(request, now=now)
+        page = isinstance(request, Read) and isinstance(reply, Page) and reply.entries
+        self.shown = bytes(page[0].mid) if page else b""
+        return reply
+
+    def _upload(self, actor: Device) -> bool:
+        for row in device.pending(actor.state)[:1]:
+            self.scribe.uploaded(actor.name, row, self.now)
+        return super()._upload(actor)
+
+
+def lived(seed: int) -> Watched:
+    """A group, a message, a removal, a message of another, a direct one."""
+    world = Watched(seed, "alice bob carol")
+    group = world.group_with("alice", "bob", "carol")
+    world.send("alice", group, "one")
+    world.settle()
+    world.remove("alice", group, "carol")
+    world.settle()
+    world.send("bob", group, "two")
+    world.send_direct("alice", "bob", "three")
+    world.settle()
+    return world
+
+
+def of(world: Watched, *kinds: Kind) -> list[Line]:
+    return [line for line in world.scribe.trace if line.kind in kinds]
+
+
+def test_all_that_happened_to_a_group_is_there() -> None:
+    world = lived(5)
+    assert {(line.who, line.peer, line.text) for line in of(world, Kind.SHOWN)} == {
+        *(("bob", "alice", "m1"), ("carol", "alice", "m1"), ("alice", "bob", "m2")),
+        ("bob", "alice", "m3"),
+    }
+    assert [(line.who, line.epoch, line.text) for line in of(world, Kind.UPLOAD)] == [
+        ("alice", 1, "m1"),
+        ("bob", 2, "m2"),
+    ]
+    assert [(line.who, line.epoch, line.text) for line in of(world, Kind.SUBMIT)] == [
+        ("alice", 1, "add"),
+        ("alice", 2, "remove"),
+    ]
+    rotated = of(world, Kind.ROTATE)
+    assert {line.who for line in rotated} == {"alice", "bob", "carol"}
+    assert {(line.epoch, line.peer, line.text) for line in rotated} == {
+        (2, "alice", "remove carol")
+    }
+    assert [line.who for line in of(world, Kind.DEPART)] == ["carol"]
+    assert [(line.who, line.epoch) for line in of(world, Kind.CONFIRM)] == [("bob", 2)]
+    assert {line.text for line in of(world, Kind.ENTRY)} == {"add bob carol"}
+
+
+def test_a_fresh_secret_goes_to_who_is_left_and_to_nobody_else() -> None:
+    world = lived(6)
+    secrets = [line for line in of(world, Kind.LETTER) if "epoch secret" in line.text]
+    assert [(line.who, line.peer) for line in secrets] == [("alice", "bob")]
+    opened = [line for line in of(world, Kind.OPENED) if "epoch secret" in line.text]
+    assert [(line.who, line.peer) for line in opened] == [("bob", "alice")]
+
+
+def test_the_same_seed_gives_the_same_trace_and_another_gives_another() -> None:
+    digests: list[str] = []
+    for seed in (7, 7, 8):
+        world = Watched(seed, "alice bob carol")
+        world.wander(world.group_with("alice", "bob", "carol"), 12)
+        digests.append(world.scribe.trace.digest())
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_no_id_of_a_device_a_person_or_a_group_is_in_a_trace() -> None:
+    world = lived(9)
+    text = world.scribe.trace.text()
+    for each in world.devices.values():
+        state = each.state
+        for secret in (state.account, state.device, *state.groups, *state.peers):
+            assert secret.hex()[:12] not in text
+    assert "one" not in text.split() and "three" not in text.split(), "nor what people wrote"
