@@ -103,7 +103,7 @@ class Online:
         core = self._core
         while True:
             changed = core.changed
-            due = device.next_tick(core.state, now=core.clock())
+            due = device.next_tick(core.state)
             wait = min(due - core.clock(), LONGEST_SLEEP)
             if wait > 0:
                 with trio.move_on_after(wait):
@@ -111,5 +111,5 @@ class Online:
                 continue
             core.take(device.tick)
             await core.flush()
-            if device.next_tick(core.state, now=core.clock()) <= core.clock():
+            if device.next_tick(core.state) <= core.clock():
                 await trio.sleep(TICK_PAUSE)

@@ -37,8 +37,8 @@ from groupcrypt.protocol.broadcast import (
     read_request,
 )
 from groupcrypt.protocol.device import Subscription
-from groupcrypt.protocol.device.state import OutboxRow, TopicRecord
-from groupcrypt.protocol.identifiers import DeviceId, GroupId, TopicId
+from groupcrypt.protocol.device.state import DeviceState, OutboxRow, TopicRecord
+from groupcrypt.protocol.identifiers import DeviceId, TopicId
 from groupcrypt.protocol.identity import DeviceEntry
 
 BATCH: Final = 64  # of what came in, before anybody else has a turn
@@ -74,7 +74,7 @@ class Session:
         self._posted: set[int] = set()  # rows without an answer
         self._refused: dict[int, int] = {}  # rows: how often
         self._topics: dict[TopicId, _Topic] = {}
-        self._groups: dict[TopicId, GroupId] = {}
+        self._forgotten = False  # a topic has to be asked for anew
         self._reread: dict[TopicId, int] = {}  # cursors from which a topic was read again
         self._fetching: set[DeviceId] = set()
 
@@ -184,32 +184,33 @@ class Session:
                 if mailbox.read_token == item.read_token:
                     return mailbox.cursor
             return None
-        group = self._groups.get(topic)
-        held = None if group is None else state.groups.get(group)
-        if held is None or device.group_topic(held) != topic:
-            return None
-        return held.core.cursor
+        reading = state.groups.readings.get(topic)
+        return None if reading is None else state.groups[reading.group].core.cursor
 
     # --- topics --------------------------------------------------------------------------------
 
     async def _subscribe(self) -> None:
         """Follow the device's subscriptions: new topics on, old ones off."""
         core = self._core
+        followed: object = None
         while True:
             changed, state = core.changed, core.state
-            wanted = {item.topic: item for item in device.subscriptions(state)}
-            read = ((device.group_topic(held), group) for group, held in state.groups.items())
-            self._groups = {topic: group for topic, group in read if topic is not None}
-            for topic in self._topics.keys() - wanted.keys():
-                self._topics.pop(topic, None)
-                await self._post(None, Unsubscribe(topic))
-            for topic, item in wanted.items():
-                known = self._topics.get(topic)
-                if known is None or known.item.restart != item.restart:
-                    asked = self._topics[topic] = _Topic(item)
-                    request = Subscribe(item.read_token, item.write_hash, item.after, item.kind)
-                    await self._post(asked, request)
+            if self._forgotten or state.groups.readings is not followed:
+                self._forgotten, followed = False, state.groups.readings
+                await self._follow(state)
             await changed.wait()
+
+    async def _follow(self, state: DeviceState) -> None:
+        wanted = {item.topic: item for item in device.subscriptions(state)}
+        for topic in self._topics.keys() - wanted.keys():
+            self._topics.pop(topic, None)
+            await self._post(None, Unsubscribe(topic))
+        for topic, item in wanted.items():
+            known = self._topics.get(topic)
+            if known is None or known.item.restart != item.restart:
+                asked = self._topics[topic] = _Topic(item)
+                request = Subscribe(item.read_token, item.write_hash, item.after, item.kind)
+                await self._post(asked, request)
 
     def _subscribed(self, asked: _Topic, reply: Reply) -> None:
         topic = asked.item.topic
@@ -238,6 +239,7 @@ class Session:
         """Ask for a topic anew, from the device's cursor."""
         if self._topics.get(topic) is asked:
             del self._topics[topic]
+            self._forgotten = True
             self._core.nudge()
 
     # --- prekey bundles ------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from groupcrypt.protocol import broadcast, device, membership, sender_key, wire
 from groupcrypt.protocol.broadcast import Append, Broadcast, Entry, Page, Read, Reply, Request
 from groupcrypt.protocol.broadcast import TopicKind as Kind
 from groupcrypt.protocol.device import post, records
+from groupcrypt.protocol.device.groups import Groups
 from groupcrypt.protocol.device.state import DeviceState, Step, TopicRecord, Work
 from groupcrypt.protocol.events import Event, Rejected
 from groupcrypt.protocol.group.entries import SealedEntry
@@ -112,7 +113,7 @@ class HostileWorld(Simulation):
 
     def _due(self, actor: Device) -> float:
         skew = self.skew.get(actor.name, 0.0)
-        return device.next_tick(actor.state, now=self.now + skew) - skew
+        return device.next_tick(actor.state) - skew
 
     def _tick(self, actor: Device) -> bool:
         with self._as(actor):
@@ -193,8 +194,9 @@ def changed(before: Mapping[bytes, bytes], after: Mapping[bytes, bytes]) -> set[
 def without_cursors(state: DeviceState) -> DeviceState:
     """The state but for how far its topics were read."""
     first, second = (replace(box, cursor=0) for box in (state.core.first, state.core.second))
-    groups = {name: replace(held, core=_uncursed(held.core)) for name, held in state.groups.items()}
-    return replace(state, core=replace(state.core, first=first, second=second), groups=groups)
+    groups = [replace(held, core=_uncursed(held.core)) for held in state.groups.values()]
+    core = replace(state.core, first=first, second=second)
+    return replace(state, core=core, groups=Groups.of(*groups))
 
 
 def _uncursed(core: GroupCore) -> GroupCore:

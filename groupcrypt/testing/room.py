@@ -234,7 +234,7 @@ class Room:
         due: dict[str, int] = {}
         for name in awake:
             held = self.seats[name].held
-            time = None if held is None else groups.next_tick(held, self.now)
+            time = None if held is None else groups.next_tick(held)
             if time is not None and time <= self.now + 300_000:
                 due[name] = time
         if not due:

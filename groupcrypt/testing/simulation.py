@@ -253,7 +253,7 @@ class Simulation:
 
     def _due(self, actor: Device) -> float:
         """When a device has something to do by itself, on the world's clock."""
-        return device.next_tick(actor.state, now=self.now)
+        return device.next_tick(actor.state)
 
     def _all(self, actor: Device) -> bool:
         moved = False
@@ -333,7 +333,7 @@ class Simulation:
         return False
 
     def _tick(self, actor: Device) -> bool:
-        if device.next_tick(actor.state, now=self.now) > self.now:
+        if device.next_tick(actor.state) > self.now:
             return False
         actor.adopt(device.tick(actor.state, now=self.now, entropy=actor.entropy))
         return True

@@ -91,7 +91,7 @@ class Scene:
     def set_group(self, **fields: object) -> None:
         """Put another core into the group, as a step would."""
         made = replace(self.group.core, **fields)  # type: ignore[arg-type]
-        groups = {self.group.id: replace(self.group, core=made)}
+        groups = self.core.state.groups.put(replace(self.group, core=made))
         self.core.state = self.core.front = replace(self.core.state, groups=groups)
         self.core.nudge()
 

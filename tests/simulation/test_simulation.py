@@ -96,7 +96,7 @@ def test_agreement_fires(calm: tuple[Simulation, GroupId]) -> None:
     kept = bob.state
     held = kept.groups[group]
     forked = replace(held, hashes=(*held.hashes[:-1], held.hashes[0]))
-    bob.state = replace(kept, groups={group: forked})
+    bob.state = replace(kept, groups=kept.groups.put(forked))
     assert checkers.agreement(made, group)
     bob.state = kept
 

@@ -237,7 +237,7 @@ def test_the_secret_goes_after_48_hours(room: Room) -> None:
     room.now = opened + HOURS_48 - 1
     room.act("bob", groups.tick)
     assert need_keys(room.seats["bob"].group.head).complete
-    assert groups.next_tick(room.seats["bob"].group, room.now) == opened + HOURS_48
+    assert groups.next_tick(room.seats["bob"].group) == opened + HOURS_48
     room.now += 1
     room.act("bob", groups.tick)
     assert not need_keys(room.seats["bob"].group.head).complete
@@ -448,7 +448,7 @@ def test_gossip_alone_moves_nobody(room: Room) -> None:
         assert state(room, "bob", by, 7, bytes(32)) == []
     group = room.seats["bob"].group
     assert (group.core, group.log) == (before.core, before.log)
-    due = groups.next_tick(group, room.now)
+    due = groups.next_tick(group)
     assert due == room.now + 60_000
     room.act("bob", groups.tick)
     assert room.letters == []

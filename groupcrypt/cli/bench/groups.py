@@ -18,6 +18,7 @@ from groupcrypt.cli.bench.rounds import Body, Case, Row, Size, Target
 from groupcrypt.cli.bench.worlds import ENTROPY, NOW, World, warm, world
 from groupcrypt.protocol import device, identity
 from groupcrypt.protocol.content import TextContent
+from groupcrypt.protocol.device.groups import Groups
 from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.group import Turn, epochs
 from groupcrypt.protocol.identifiers import MessageId
@@ -115,7 +116,7 @@ def without_chain(made: World, state: DeviceState) -> DeviceState:
     held = made.held(state)
     bare = replace(held.head, own=None, given=frozenset())
     fresh = replace(held, epochs={**held.epochs, bare.number: bare})
-    return replace(state, groups={made.group: fresh})
+    return replace(state, groups=Groups.of(fresh))
 
 
 def _distribution(made: World) -> list[Row]:

@@ -22,6 +22,7 @@ from groupcrypt.protocol import device, identity, pairwise, sender_key
 from groupcrypt.protocol.broadcast import Append, token_hash
 from groupcrypt.protocol.content import write_content
 from groupcrypt.protocol.device import records
+from groupcrypt.protocol.device.groups import Groups
 from groupcrypt.protocol.device.state import DeviceState, TopicRecord
 from groupcrypt.protocol.group.secrets import topic_tokens
 from groupcrypt.protocol.group.state import frame_keys, need_keys
@@ -134,7 +135,7 @@ def _group(made: World) -> list[Row]:
     """A member's own group: the difference to a device that has none."""
     state = replace(made.member, peers={}, people={})
     with_group = _rows(state)
-    without = _rows(replace(state, groups={}))
+    without = _rows(replace(state, groups=Groups()))
     stored = sum(map(len, with_group.values())) - sum(map(len, without.values()))
     n = f", n = {made.size:,}"
 

@@ -17,6 +17,7 @@ from groupcrypt.protocol import group as groups
 from groupcrypt.protocol.broadcast import token_hash
 from groupcrypt.protocol.device import account as own
 from groupcrypt.protocol.device import post
+from groupcrypt.protocol.device.groups import Groups
 from groupcrypt.protocol.device.state import Address, DeviceState, Peer, Person, Work
 from groupcrypt.protocol.group import GroupState, secrets
 from groupcrypt.protocol.group.letters import Welcome
@@ -92,7 +93,7 @@ def world(size: int) -> World:
         author,
         people=known,
         peers=peers,
-        groups={roster.group: _with_chains(at_author, own[me.device], chains)},
+        groups=Groups.of(_with_chains(at_author, own[me.device], chains)),
     )
     seen = _whole(author)
     theirs = {**peers, me.device: _peer(member, seen, met[0][2])}
@@ -102,7 +103,7 @@ def world(size: int) -> World:
         member,
         people={**known, **home},
         peers={name: peer for name, peer in theirs.items() if name != member.device},
-        groups={roster.group: _with_chains(at_member, own[member.device], chains)},
+        groups=Groups.of(_with_chains(at_member, own[member.device], chains)),
     )
     joiner = replace(joiner, people=home, peers=joiners)
     removed = AccountId(rest[-1].me.account)

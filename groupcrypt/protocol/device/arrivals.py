@@ -30,7 +30,7 @@ from groupcrypt.protocol.device.state import (
     Work,
 )
 from groupcrypt.protocol.device.step import step
-from groupcrypt.protocol.device.views import group_topic, mailbox_topic
+from groupcrypt.protocol.device.views import mailbox_topic
 from groupcrypt.protocol.events import Rejected, UploadRefused
 from groupcrypt.protocol.identifiers import DeviceId, GroupId, TopicId
 from groupcrypt.protocol.identity import DeviceEntry
@@ -47,6 +47,11 @@ def receive(state: DeviceState, record: TopicRecord, *, now: float, entropy: Ent
 
 
 def _receive(work: Work, record: TopicRecord) -> None:
+    reading = work.state.groups.readings.get(record.topic)
+    if reading is not None:
+        work.concerned.add(reading.group)
+        rooms.run(work, reading.group, lambda turn: groups.receive(turn, record.seq, record.body))
+        return
     core = work.state.core
     for name in ("first", "second"):
         mailbox: Mailbox = getattr(core, name)
@@ -54,11 +59,6 @@ def _receive(work: Work, record: TopicRecord) -> None:
             if record.seq > mailbox.cursor:
                 _mail(work, record)
                 _advance_mailbox(work, name, record.seq)
-            return
-    for group, held in work.state.groups.items():
-        if group_topic(held) == record.topic:
-            work.concerned.add(group)
-            rooms.run(work, group, lambda turn: groups.receive(turn, record.seq, record.body))
             return
 
 
@@ -101,10 +101,9 @@ def history_lost(state: DeviceState, topic: TopicId, *, now: float, entropy: Ent
                 again = Mailbox(mailbox.write_token, mailbox.read_token, 0, 0)
                 work.set_core(**{name: again})
                 return
-        for group, held in work.state.groups.items():
-            if group_topic(held) == topic:
-                rooms.run(work, group, groups.history_lost)
-                return
+        reading = work.state.groups.readings.get(topic)
+        if reading is not None:
+            rooms.run(work, reading.group, groups.history_lost)
 
     return step(state, now, entropy, act)
 

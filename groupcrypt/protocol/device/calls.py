@@ -94,7 +94,7 @@ def create_group(state: DeviceState, name: str, *, now: float, entropy: Entropy)
         settings = Settings(check_name(name))
         data = wire.encode(GenesisData(work.state.core.device_list, settings, entropy(32)))
         made = groups.create(work.me, data, now=work.ms, entropy=entropy)
-        work.set(groups={**work.state.groups, made.id: made})
+        work.set_group(made)
         work.events.append(GroupJoined(made.id, 0, settings.name, work.state.account))
 
     return step(state, now, entropy, act)

@@ -68,19 +68,19 @@ def _tick(work: Work) -> None:
     if work.ms - core.pool_asked >= POOL_MS:
         account.ask_pool(work)
         sessions.prune(work)
-    for group, held in list(work.state.groups.items()):
-        due = groups.next_tick(held, work.ms)
-        if due is not None and due <= work.ms:
-            rooms.run(work, group, groups.tick)
+    for group in work.state.groups.due(work.ms):
+        rooms.run(work, group, groups.tick)
     for device, peer in work.state.peers.items():
         if peer.waiting:
             work.touched.add(device)
 
 
-def next_tick(state: DeviceState, *, now: float) -> float:
+def next_tick(state: DeviceState) -> float:
     """When `tick` has something to do next, in seconds since 1970."""
-    ms = int(now * 1000)
-    times = [state.core.prekeys_at + PREKEYS_MS, state.core.pool_asked + POOL_MS]
-    times += [groups.next_tick(held, ms) or times[0] for held in state.groups.values()]
-    gate = post.gate_due(state)
-    return min(times if gate is None else [*times, gate]) / 1000
+    times = [
+        state.core.prekeys_at + PREKEYS_MS,
+        state.core.pool_asked + POOL_MS,
+        state.groups.first_due,
+        post.gate_due(state),
+    ]
+    return min(time for time in times if time is not None) / 1000

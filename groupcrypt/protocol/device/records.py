@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from groupcrypt.errors import RemoteError, StoreCorrupt, StoreVersion
 from groupcrypt.protocol import handshake, membership, pairwise, wire
+from groupcrypt.protocol.device.groups import Groups
 from groupcrypt.protocol.device.state import (
     DeviceCore,
     DeviceState,
@@ -36,7 +37,7 @@ from groupcrypt.protocol.group.rows import (
     Unsettled,
 )
 from groupcrypt.protocol.group.state import Epoch, GroupState
-from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
 from groupcrypt.protocol.membership import Roster
 from groupcrypt.protocol.sender_key import (
     ReceivingChain,
@@ -94,11 +95,9 @@ def diff(old: DeviceState | None, new: DeviceState) -> Changes:
     _map(changes, b"i/", {} if old is None else old.inbox, new.inbox, (_number, wire.encode))
     _map(changes, b"y/", {} if old is None else old.strays, new.strays, (_number, wire.encode))
     _peers(changes, {} if old is None else old.peers, new.peers)
-    before: Mapping[GroupId, GroupState] = {} if old is None else old.groups
-    if before is not new.groups:
-        for group, state in new.groups.items():
-            if before.get(group) is not state:
-                _group(changes, b"g/" + group + b"/", before.get(group), state)
+    before = Groups() if old is None else old.groups
+    for group in new.groups.changed_since(before):
+        _group(changes, b"g/" + group.id + b"/", before.get(group.id), group)
     return changes
 
 
@@ -280,7 +279,7 @@ def _load(rows: Rows) -> DeviceState:
         prekeys=handshake.read_prekeys(rows[b"prekeys"]),
         people={AccountId(key): _read(Person, raw) for key, raw in part(b"c", {}).items()},
         peers=peers,
-        groups={GroupId(key): _load_group(items) for key, items in groups.items()},
+        groups=Groups.of(*(_load_group(items) for items in groups.values())),
         outbox={_to_number(key): _read(OutboxRow, raw) for key, raw in part(b"o", {}).items()},
         inbox={_to_number(key): _read(InboxRow, raw) for key, raw in part(b"i", {}).items()},
         strays={_to_number(key): _read(Stray, raw) for key, raw in part(b"y", {}).items()},

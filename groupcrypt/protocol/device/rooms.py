@@ -75,7 +75,7 @@ def run(work: Work, group: GroupId, act: Callable[[Turn], None]) -> None:
 def absorb(work: Work, turn: Turn) -> None:
     """Make a turn's outcome part of the device: state, letters, uploads, events (spec 12.3)."""
     group = turn.group
-    work.set(groups={**work.state.groups, group.id: group})
+    work.set_group(group)
     for record in turn.addresses:
         _learn(work, group, record)
     _drop(work, set(turn.dropped))
@@ -307,10 +307,8 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
         if joined.core.head <= state.core.head:
             raise NotAllowed("a Welcome to a part of the log that is over for this device")
         joined = groups.returned(joined, state, work.ms)
-    work.set(
-        groups={**work.state.groups, group: joined},
-        strays={n: stray for n, stray in work.state.strays.items() if stray.group != group},
-    )
+    work.set_group(joined)
+    work.set(strays={n: stray for n, stray in work.state.strays.items() if stray.group != group})
     name = joined.roster.settings.name
     work.events.append(GroupJoined(group, joined.core.head, name, account))
     for stray in mine:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from groupcrypt.protocol import limits
+from groupcrypt.protocol.device.groups import Groups
 from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.group import GroupState, Upload
 from groupcrypt.protocol.handshake import Prekeys
@@ -187,7 +188,7 @@ class DeviceState:
     prekeys: Prekeys
     people: Mapping[AccountId, Person] = field(default_factory=dict[AccountId, Person])
     peers: Mapping[DeviceId, Peer] = field(default_factory=dict[DeviceId, Peer])
-    groups: Mapping[GroupId, GroupState] = field(default_factory=dict[GroupId, GroupState])
+    groups: Groups = field(default_factory=Groups)
     outbox: Mapping[int, OutboxRow] = field(default_factory=dict[int, OutboxRow])
     inbox: Mapping[int, InboxRow] = field(default_factory=dict[int, InboxRow])
     strays: Mapping[int, Stray] = field(default_factory=dict[int, Stray])
@@ -249,6 +250,10 @@ class Work:
         """Replace fields of the device's own row."""
         core = replace(self.state.core, **fields)  # type: ignore[arg-type]  # field names of DeviceCore
         self.state = replace(self.state, core=core)
+
+    def set_group(self, group: GroupState) -> None:
+        """Put a group in place."""
+        self.set(groups=self.state.groups.put(group))
 
     def set_peer(self, device: DeviceId, peer: Peer) -> None:
         """Put a peer in place."""

@@ -6,8 +6,8 @@ Rules of this file:
 
 from dataclasses import dataclass
 
-from groupcrypt.protocol import group as groups
 from groupcrypt.protocol.broadcast import TopicKind, token_hash, topic_id
+from groupcrypt.protocol.device.groups import reading_of
 from groupcrypt.protocol.device.state import DeviceState, InboxRow, Mailbox, OutboxRow
 from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import TopicId
@@ -34,10 +34,8 @@ def mailbox_topic(mailbox: Mailbox) -> TopicId:
 
 def group_topic(held: GroupState) -> TopicId | None:
     """The topic a group reads now."""
-    tokens = groups.topic(held)
-    if tokens is None:
-        return None
-    return topic_id(token_hash(tokens[0]), token_hash(tokens[1]))
+    reading = reading_of(held)
+    return None if reading is None else reading.topic
 
 
 def subscriptions(state: DeviceState) -> tuple[Subscription, ...]:
@@ -53,19 +51,17 @@ def subscriptions(state: DeviceState) -> tuple[Subscription, ...]:
         )
         for mailbox in (state.core.first, state.core.second)
     ]
-    for held in state.groups.values():
-        tokens, topic = groups.topic(held), group_topic(held)
-        if tokens is not None and topic is not None:
-            found.append(
-                Subscription(
-                    topic,
-                    tokens[1],
-                    token_hash(tokens[0]),
-                    held.core.cursor,
-                    TopicKind.GROUP,
-                    held.core.restart,
-                )
-            )
+    found += [
+        Subscription(
+            reading.topic,
+            reading.read_token,
+            reading.write_hash,
+            state.groups[reading.group].core.cursor,
+            TopicKind.GROUP,
+            reading.restart,
+        )
+        for reading in state.groups.readings.values()
+    ]
     return tuple(found)
 
 

@@ -192,7 +192,7 @@ def resume(turn: Turn) -> None:
     messages.flush(turn)
 
 
-def next_tick(group: GroupState, now: int) -> int | None:
+def next_tick(group: GroupState) -> int | None:
     """When `tick` has something to do, in milliseconds; None if only input matters."""
     if not group.member:
         owed = (past.erase_deadline(group), requests.next_asking(group))
@@ -209,7 +209,7 @@ def next_tick(group: GroupState, now: int) -> int | None:
         core.update_due,
     ]
     if core.base != core.head and group.head.keys is None:
-        times.append((core.asked_at or now) + entries.ASK_AGAIN_MS)
+        times.append((core.asked_at or 0) + entries.ASK_AGAIN_MS)
     return min((time for time in times if time is not None), default=None)
 
 
