@@ -107,14 +107,14 @@ def test_what_who_departed_keeps_is_erased_in_time(room: Room) -> None:
     left = (keys[1].secret, keys[1].salt, keys[1].init, keys[1].topic, keys[1].control)
     assert set(left) == {ZERO32}
     room.now += limits.PREVIOUS_EPOCH_SECONDS * 1000
-    due = groups.next_tick(dave.group, room.now)
+    due = groups.next_tick(dave.group)
     assert due is not None
     assert due <= room.now
     events = room.tick("dave")
     assert [event.count for event in events if isinstance(event, Missing)] == [1]
     assert (dave.group.sent, dave.group.held, dave.group.asked) == ({}, {}, {})
     assert set(dave.group.epochs) == {2}
-    assert groups.next_tick(dave.group, room.now) is None
+    assert groups.next_tick(dave.group) is None
 
 
 @pytest.mark.spec("10.2-5")
