@@ -53,7 +53,10 @@ def place(bug: Bug, root: Path) -> dict[Path, str]:
     for was, becomes in bug.edits:
         places = [path for path, text in texts.items() for _ in range(text.count(was))]
         if len(places) != 1:
-            raise Misplaced(f"{bug.name}: {len(places)} places hold {was.strip()!r}")
+            raise Misplaced(
+                f"{len(places)} places hold {was.strip()!r}: "
+                f"change tests/planted/bugs/{bug.name}.txt with the code, and see it found"
+            )
         (path,) = places
         texts[path] = changed[path] = texts[path].replace(was, becomes)
     return changed
