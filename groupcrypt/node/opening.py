@@ -25,7 +25,7 @@ from groupcrypt.protocol import device
 from groupcrypt.protocol.device.state import DeviceState
 from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.primitives import Entropy
-from groupcrypt.store import MemoryStore, SqliteStore, Store, create_key_file
+from groupcrypt.store import SqliteStore, Store, create_key_file
 
 STORE_FILE: Final = "device.db"
 KEY_FILE: Final = "device.key"
@@ -89,8 +89,9 @@ async def run_node(
 ) -> AsyncGenerator[Node]:
     """The same over any store, connection, randomness and clock; for tests and other shells.
 
-    The store stays open at the end. A `MemoryStore` is used without threads, so that all of it
-    runs under Trio's mock clock. Without a pin, the web's authorities decide.
+    The store stays open at the end. One that is not `blocking`, such as a `MemoryStore`, is used
+    without threads, so that all of it runs under Trio's mock clock. Without a pin, the web's
+    authorities decide.
     """
 
     async def pin() -> bytes:
@@ -144,7 +145,7 @@ async def _start(
 ) -> tuple[Core, tuple[Event, ...]]:
     """Load the device, or make it, with `name` and `place`; what is returned is committed."""
     server, pin = place
-    threads = not isinstance(store, MemoryStore)
+    threads = store.blocking
 
     async def use(work: Callable[[], T]) -> T:
         if not threads:

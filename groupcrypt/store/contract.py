@@ -34,6 +34,11 @@ class Store(Protocol):
     """
 
     @property
+    def blocking(self) -> bool:
+        """Whether a call may wait for a disk: a node then makes its calls in a worker thread."""
+        ...
+
+    @property
     def boot(self) -> int:
         """How often this store was opened; raised and committed by each opening."""
         ...

@@ -45,6 +45,7 @@ class MemoryStore:
         self._rows: dict[bytes, bytes] = dict(rows or {})
         self._entropy: Final = entropy
         self._open = False
+        self.blocking = False
         self.fault: Callable[[Point], None] | None = None
         self.generation = 0
         self.boot = 0

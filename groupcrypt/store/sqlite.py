@@ -145,6 +145,10 @@ class SqliteStore:
             raise refusal_of(error, self._place) from error
 
     @property
+    def blocking(self) -> bool:
+        return True
+
+    @property
     def boot(self) -> int:
         return self._head.boot
 

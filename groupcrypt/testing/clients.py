@@ -1,0 +1,214 @@
+"""What plays at a party: the small `Client` protocol, and what every client is given.
+
+Rules of this file:
+- A client of any protocol can be plugged in: six methods, and a `Place` to work with. `NodeClient`
+  is the one of this library.
+- What a client shows its person it tells the place, which keeps it for all of the client's lives.
+- All randomness comes from the place's seed, all time from `schedule.date`.
+"""
+
+from collections.abc import AsyncGenerator
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final, Protocol, TypeVar
+
+import trio
+
+from groupcrypt.connection import Connection, connected
+from groupcrypt.errors import ServerUnreachable
+from groupcrypt.node import Contact, Group, Node, run_node
+from groupcrypt.protocol.events import Departed, Event, GroupJoined, Rejected
+from groupcrypt.testing.disk import Disk
+from groupcrypt.testing.entropy import SeededEntropy
+from groupcrypt.testing.network import Network
+from groupcrypt.testing.schedule import date
+from groupcrypt.testing.trace import Kind, Labels, Line, Trace
+
+ADDRESS: Final = "party:1"
+TITLE: Final = "party"
+
+
+class Client(Protocol):
+    """A chat client in one group, as a party drives it. Names are those of the party's people."""
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Live from what the place's disk holds: report `started`, then work until cancelled."""
+        ...
+
+    async def found(self) -> None:
+        """Make the group, with oneself in it."""
+        ...
+
+    async def add(self, *names: str) -> None:
+        """Add people to the group."""
+        ...
+
+    async def remove(self, *names: str) -> None:
+        """Remove people from the group."""
+        ...
+
+    async def send(self, text: str) -> None:
+        """Send to the group; on return it will arrive sooner or later."""
+        ...
+
+    def members(self) -> AbstractSet[str]:
+        """Who is in the group, as far as this client knows; empty if it is not in it itself."""
+        ...
+
+
+C_co = TypeVar("C_co", bound=Client, covariant=True)
+
+
+class Make(Protocol[C_co]):
+    """How a client is made for its place; called again for each of its lives."""
+
+    def __call__(self, place: "Place", /) -> C_co:
+        """Make it; nothing happens before `run`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A text that a client put before its person."""
+
+    at: float  # seconds since the party began
+    life: int  # 1, and one more after each restart
+    sender: str
+    text: str
+
+
+@dataclass(slots=True)
+class Journal:
+    """What happened at a party."""
+
+    trace: Trace = field(default_factory=Trace)
+    shown: dict[str, list[Shown]] = field(default_factory=dict[str, list[Shown]])
+    faults: list[str] = field(default_factory=list[str])  # of the library, which no test plants
+    moves: int = 0  # grows with everything that happens, for `Party.settled`
+    _labels: Labels = field(default_factory=Labels)
+
+    def note(
+        self, who: str, kind: Kind, *, peer: str = "", text: str = "", fault: str = ""
+    ) -> None:
+        """Write a line of the trace."""
+        self.moves += 1
+        at = round(trio.current_time() * 1000)
+        self.trace.add(Line(at, who, kind, peer, text=text, fault=fault))
+
+    def label(self, sender: str, text: str) -> str:
+        """The label of a message in the trace, which holds no texts."""
+        return self._labels.of("m", f"{sender} {text}".encode())
+
+
+@dataclass(slots=True)
+class Place:
+    """What a client is given, and what outlives it."""
+
+    name: str
+    disk: Disk
+    entropy: SeededEntropy
+    chance: Random  # for choices that are no keys
+    network: Network
+    journal: Journal
+    cards: dict[str, str]  # what everybody has published, by name
+    life: int = 0
+
+    def publish(self, card: str) -> None:
+        """Let everybody have what they need to reach this client: keys, an address, a card."""
+        self.cards[self.name] = card
+
+    def show(self, sender: str, text: str) -> None:
+        """Call this where a client would put a text on its screen."""
+        shown = Shown(trio.current_time(), self.life, sender, text)
+        self.journal.shown.setdefault(self.name, []).append(shown)
+        label = self.journal.label(sender, text)
+        self.journal.note(self.name, Kind.SHOWN, peer=sender, text=label)
+
+    @asynccontextmanager
+    async def connecting(self, _address: str = "", _pin: bytes = b"") -> AsyncGenerator[Connection]:
+        """A connection to the party's server, under this person's faults; as `run_node` wants it.
+
+        Raises a `TransportError` if there is none, or when it is over.
+        """
+        try:
+            stream = await self.network.dial(self.name)
+        except OSError as error:
+            raise ServerUnreachable(str(error)) from None
+        async with connected(stream) as connection:
+            yield connection
+
+    def node(self) -> AbstractAsyncContextManager[Node]:
+        """A node of this library, made or come back from the disk; for clients built on one."""
+        return run_node(
+            self.disk,
+            server=ADDRESS,
+            name=self.name,
+            connecting=self.connecting,
+            entropy=self.entropy,
+            clock=date,
+        )
+
+
+class NodeClient:
+    """A client whose person reads all that a `Node` brings."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._node: Node | None = None
+
+    @property
+    def node(self) -> Node:
+        """The running node."""
+        assert self._node is not None, "it does not run"
+        return self._node
+
+    @property
+    def group(self) -> Group:
+        """The group this node is in, or was in last."""
+        held = self.node.groups
+        assert held, f"{self.place.name} is in no group"
+        return next((group for group in held if group.member), held[-1])
+
+    async def contact(self, name: str) -> Contact:
+        """Somebody of the party, to whom direct messages can be sent."""
+        return await self.node.import_card(self.place.cards[name])
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        async with self.place.node() as self._node:
+            self.place.publish(self._node.card)
+            with self._node.core.heard(self._hear):
+                task_status.started()
+                async for message in self._node.messages():  # which acknowledges the last
+                    self.place.show(message.sender.name, message.text)
+
+    async def found(self) -> None:
+        await self.node.create_group(TITLE)
+
+    async def add(self, *names: str) -> None:
+        await self.group.add(*(self.place.cards[name] for name in names))
+
+    async def remove(self, *names: str) -> None:
+        await self.group.remove(*(one for one in self.group.members if one.name in names))
+
+    async def send(self, text: str) -> None:
+        await self.group.send(text)
+
+    def members(self) -> AbstractSet[str]:
+        groups = [group for group in self.node.groups if group.member]
+        return {one.name for one in groups[0].members} if groups else frozenset[str]()
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case Rejected(code="internal"):
+                self.place.journal.faults.append(f"{self.place.name}: {event.reason}")
+            case GroupJoined():
+                self.place.journal.note(self.place.name, Kind.JOIN)
+            case Departed():
+                self.place.journal.note(self.place.name, Kind.DEPART)
+            case _:
+                pass
+
+
+__all__ = ["Client", "Journal", "Make", "NodeClient", "Place", "Shown"]
