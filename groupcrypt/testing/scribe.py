@@ -80,8 +80,7 @@ class Scribe:
             mids = [mid for mid, token in letters.items() if token in addresses]
             sent = [each for _, each in sorted(peer.unacked.items())][-len(mids) :]
             for mid, payload in zip(mids, sent, strict=False):
-                kinds = dict.fromkeys(LETTERS[LetterKind(item.kind)] for item in payload.items)
-                text = ", ".join(kinds) or "acknowledges"
+                text = _carried({LetterKind(item.kind) for item in payload.items})
                 to = self._device(device)
                 self._uploads[mid] = {"kind": Kind.LETTER, "peer": to, "text": text}
                 self._letters[mid] = (who, text)
@@ -197,6 +196,12 @@ class Scribe:
 
     def _device(self, device: DeviceId) -> str:
         return self.labels.of("d", device)
+
+
+def _carried(kinds: set[LetterKind]) -> str:
+    """What a letter is about; what only says where to write goes along with anything."""
+    told = [LETTERS[kind] for kind in sorted(kinds - {LetterKind.MAILBOX})]
+    return ", ".join(told) or ("mailbox" if kinds else "acknowledges")
 
 
 def _words(operation: str) -> str:

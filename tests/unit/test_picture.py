@@ -114,7 +114,7 @@ def test_what_several_got_is_one_row() -> None:
         "bob is back, from its rows",
         "bob confirms epoch 1",
         "bob and alice: epoch 1 is live",
-        "server: history forgets <all> & more",
+        "server: history, forgets <all> & more",
     ]
 
 
@@ -190,6 +190,15 @@ def test_focus_and_until_leave_lines_out_and_count_them() -> None:
     assert f"Not shown: {len(trace) - len(lines)} of {len(trace)} lines" in page
     with pytest.raises(ValueError, match="nothing"):
         picture.svg(Trace(trace.lines[1:-1]), title="x", focus=("nobody",))
+
+
+def test_what_was_before_is_not_drawn_but_everybody_stands_where_it_stood() -> None:
+    trace = Trace.read(REMOVAL)
+    (page,) = picture.svg(trace, title="x", since=9_000)
+    assert told((page,)) == [str(line) for line in trace if line.at >= 9_000]
+    assert "Not shown: 14 of 19 lines, before 0:09.000" in page
+    bands = [each.get("fill") for each in parsed(page).iter(f"{SVG}rect")]
+    assert "url(#next1)" in bands, "alice has not seen the confirm yet"
 
 
 def test_mermaid_has_one_statement_for_each_act_and_no_sign_of_its_own() -> None:

@@ -8,6 +8,7 @@ Rules of this package:
 """
 
 from collections import Counter
+from itertools import pairwise
 from typing import Final
 
 from groupcrypt.testing.picture.drawing import Drawing, clock
@@ -38,25 +39,31 @@ def svg(
     title: str,
     caption: tuple[str, ...] = (),
     focus: tuple[str, ...] = (),
+    since: int = 0,
     until: int | None = None,
 ) -> tuple[str, ...]:
-    """The pages of a picture; `focus`: only these parties, `until`: up to this millisecond."""
+    """The pages of a picture: of all, or of these parties only, between these milliseconds.
+
+    What was before `since` is not drawn, but where everybody stands by then is known.
+    """
     lines = chosen(trace, focus=focus, until=until)
-    if not lines:
+    parties, rows = focus or parties_of(lines), rows_of(lines)
+    start = next((n for n, row in enumerate(rows) if row.first.at >= since), len(rows))
+    if start == len(rows):
         raise ValueError("nothing of this trace is left to draw")
-    parties = focus or parties_of(lines)
-    shown, rows = parties[:MAX_PARTIES], rows_of(lines)
-    notes = _left_out(trace, lines, parties, shown)
+    shown, drawn = parties[:MAX_PARTIES], [line for row in rows[start:] for line in row.lines]
+    notes = _left_out(trace, drawn, parties, shown)
     columns, groups = columns_of(shown), groups_of(lines)[:MAX_GROUPS]
     lanes = lanes_of(rows, shown)
     pages: list[str] = []
-    count = (len(rows) + ROWS_ON_A_PAGE - 1) // ROWS_ON_A_PAGE
-    for page in range(count):
-        first, last = page * ROWS_ON_A_PAGE, min(len(rows), (page + 1) * ROWS_ON_A_PAGE)
-        part = "" if count == 1 else f" (page {page + 1} of {count}: rows {first + 1}-{last})"
-        foot = (*notes, *_summary(rows, shown)) if page == count - 1 else notes
+    edges = [*range(start, len(rows), ROWS_ON_A_PAGE), len(rows)]
+    for page, (first, last) in enumerate(pairwise(edges), start=1):
+        count = len(edges) - 1
+        part = "" if count == 1 else f" (page {page} of {count}: rows {first + 1}-{last})"
+        foot = (*notes, *_summary(rows[start:], shown)) if page == count else notes
         words = Words(title + part, caption, (*foot, _origin(trace)))
-        sheet = sheet_of(rows, first, last, head_of(words, columns)[1] + HEAD_HEIGHT - 12)
+        top = head_of(words, columns)[1] + HEAD_HEIGHT - 12
+        sheet = sheet_of(rows, (first, last), columns, top)
         pages.append(page_of(words, Drawing(columns, sheet, lanes, groups)))
     return tuple(pages)
 
@@ -74,17 +81,18 @@ def chosen(
 
 
 def _left_out(
-    trace: Trace, lines: tuple[Line, ...], parties: tuple[str, ...], shown: tuple[str, ...]
+    trace: Trace, drawn: list[Line], parties: tuple[str, ...], shown: tuple[str, ...]
 ) -> tuple[str, ...]:
     notes: list[str] = []
-    if len(lines) < len(trace):
+    if len(drawn) < len(trace):
+        whose = "of other parties or " if set(parties_of(trace)) - set(parties) else ""
         notes.append(
-            f"Not shown: {len(trace) - len(lines)} of {len(trace)} lines, of other parties or"
-            f" after {clock(lines[-1])}."
+            f"Not shown: {len(trace) - len(drawn)} of {len(trace)} lines, {whose}before"
+            f" {clock(drawn[0])} or after {clock(drawn[-1])}."
         )
     if len(parties) > len(shown):
         notes.append(f"Without lifelines: {', '.join(parties[len(shown) :])}.")
-    hidden = groups_of(lines)[MAX_GROUPS:]
+    hidden = groups_of(drawn)[MAX_GROUPS:]
     if hidden:
         notes.append(f"Without bands: the epochs of {', '.join(hidden)}.")
     return tuple(notes)
@@ -103,7 +111,7 @@ def _summary(rows: tuple[Row, ...], parties: tuple[str, ...]) -> tuple[str, ...]
         for name in parties
         if any(counts[name, kind] for kind in _COUNTED)
     ]
-    return ("   ".join(said),) if said else ()
+    return (" · ".join(said),) if said else ()
 
 
 def _origin(trace: Trace) -> str:

@@ -85,7 +85,8 @@ class Drawing:
                     old = NOWHERE if top == self.sheet.top else before.get(group, NOWHERE)
                     if group in self.groups:
                         left, width = self._strip(name, group)
-                        yield from _numbers(left, width, top, place, old)
+                        y = top + (10 if top == self.sheet.top else 16)
+                        yield from _numbers(left, width, y, place, old)
                 before = dict(stretch.places)
 
     def _strip(self, name: str, group: str) -> tuple[float, float]:
@@ -123,13 +124,17 @@ class Drawing:
         yield text(x, y + 4, said, font_size=11, fill=FAINT, font_style="italic")
 
     def _heading(self, slot: Slot) -> Iterator[str]:
-        y = slot.y + 4
+        y, half = slot.y + 4, LINE_HEIGHT * (len(slot.words) - 1) / 2
+        yield element(
+            "rect", x=MARGIN, y=y - half - 16, width=self.columns.right - MARGIN,
+            height=2 * half + 25, fill="#fff", fill_opacity="0.93",
+        )  # fmt: skip
         for place, words in enumerate(slot.words):
             yield text(
-                MARGIN, y + LINE_HEIGHT * (place - (len(slot.words) - 1) / 2), words,
+                MARGIN, y - half + LINE_HEIGHT * place, words,
                 font_size=13, font_weight="bold", fill=INK,
             )  # fmt: skip
-        y += 9 + LINE_HEIGHT * (len(slot.words) - 1) / 2
+        y += 9 + half
         yield element(
             "line", x1=MARGIN, y1=y, x2=self.columns.right, y2=y, stroke="#aeb7c0", stroke_width=1
         )
@@ -220,12 +225,12 @@ def _band(strip: tuple[float, float], top: float, bottom: float, place: Place) -
         yield element("rect", x=x, y=top, width=half, height=bottom - top, fill=fill)
 
 
-def _numbers(left: float, width: float, top: float, place: Place, old: Place) -> Iterator[str]:
-    """The epochs that are not the ones before, below the mark that begins them."""
+def _numbers(left: float, width: float, y: float, place: Place, old: Place) -> Iterator[str]:
+    """The epochs that are not the ones before, at the edge or below the mark that begins them."""
     for epoch, before, part in ((place.base, old.base, 0.26), (place.head, old.head, 0.76)):
         if epoch is not None and epoch != before:
             yield text(
-                left + width * part, top + 16, str(epoch), font_size=9.5, font_weight="bold",
+                left + width * part, y, str(epoch), font_size=9.5, font_weight="bold",
                 fill=BANDS[epoch % len(BANDS)][1], text_anchor="middle",
             )  # fmt: skip
 

@@ -101,7 +101,8 @@ def page_of(words: Words, drawing: Drawing) -> str:
 
 def names(columns: Columns, y: float) -> Iterator[str]:
     """The names of the lanes, in boxes."""
-    width = columns.pitch - 10
+    width = columns.pitch - (10 if columns.pitch > 60 else 4)
+    size = 12.5 if columns.pitch > 60 else 11
     for name in columns.order:
         x, server = columns.x(name), name == SERVER
         yield element(
@@ -109,7 +110,7 @@ def names(columns: Columns, y: float) -> Iterator[str]:
             fill="#3a4754" if server else "#f4f6f8", stroke="#3a4754" if server else "#aeb7c0",
         )  # fmt: skip
         yield text(
-            x, y + 17.5, looks.cut_to(name, 12.5, width - 4), font_size=12.5, font_weight="bold",
+            x, y + 17.5, looks.cut_to(name, size, width - 2), font_size=size, font_weight="bold",
             fill="#fff" if server else INK, text_anchor="middle",
         )  # fmt: skip
 

@@ -150,7 +150,7 @@ _SENTENCES: Final = {
     Kind.RESTART: "{who} is back, from its rows",
     Kind.CUT: "{who} is cut off",
     Kind.MEND: "{who} is connected again",
-    Kind.FAULT: "{who}: {fault} {text}",
+    Kind.FAULT: "{who}: {fault}",
     Kind.NOTE: "{text}",
 }
 _SECOND: Final = {
@@ -170,6 +170,8 @@ def sentence(row: Row) -> str:
         return f"{head.who} makes the group"
     said = _said(_SENTENCES[head.kind], row, head)
     said += "".join(_said(_SECOND[line.kind], row, line) for line in first[1:])
+    if head.kind == Kind.FAULT and head.text:
+        said += f", {head.text}"
     faults = [line.fault for line in first if line.fault and line.kind != Kind.FAULT]
     return said + (f"; {', '.join(faults)}" if faults else "")
 

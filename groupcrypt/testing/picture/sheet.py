@@ -6,6 +6,7 @@ Rules of this file:
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from groupcrypt.testing.picture.looks import width_of
@@ -94,18 +95,21 @@ def is_heading(row: Row) -> bool:
     return row.first.who == WORLD
 
 
-def sheet_of(rows: tuple[Row, ...], first: int, last: int, top: float) -> Sheet:
-    """The rows from number `first` up to but without `last`, below `top`."""
+def sheet_of(
+    rows: tuple[Row, ...], numbers: tuple[int, int], columns: Columns, top: float
+) -> Sheet:
+    """The rows from one number up to but without the other, below `top`."""
     slots: list[Slot] = []
-    y = top + 6
-    before = [0, *(max(line.at for line in row.lines) for row in rows)]
-    for number in range(first, last):
+    y = top + 10
+    before = [0, *accumulate((max(line.at for line in row.lines) for row in rows), max)]
+    for number in range(*numbers):
         row = rows[number]
-        pause = row.first.at - before[number]
+        pause = row.first.at - before[number] if number > numbers[0] else 0
         shown = pause if pause > PAUSE_MS else 0
         y += PAUSE_HEIGHT if shown else 0
         heading = is_heading(row)
-        words = wrapped(sentence(row), WORDS_WIDTH, WORDS_SIZE)
+        room = columns.right - MARGIN if heading else WORDS_WIDTH
+        words = wrapped(sentence(row), room, WORDS_SIZE * (1.15 if heading else 1))
         height = HEADING_HEIGHT if heading else ROW_HEIGHT
         height += LINE_HEIGHT * (len(words) - 1)
         slots.append(Slot(number, row, words, y + height / 2, shown, heading))
