@@ -79,9 +79,10 @@ def _trouble(node: Node, event: Happening) -> Line | None:
             return f"a part of {name} cannot be read here (epochs {first} to {last})", "yellow"
         case events.Missing(group, _, count):
             return f"{count} messages to {title(node, Group(node, group))} never arrived", "yellow"
-        case events.Forked(group):
+        case events.Forked(group) | events.Equivocation(group):
             name = title(node, Group(node, group))
-            return f"SOMEBODY WAS SHOWN ANOTHER {name}: sending is paused, ask each other", "red"
+            paused = "sending is paused, " if isinstance(event, events.Forked) else ""
+            return f"SOMEBODY WAS SHOWN ANOTHER {name}: {paused}ask each other", "red"
         case events.Impersonated():
             return "SOMEBODY WROTE IN THIS DEVICE'S NAME: its keys are being renewed", "red"
         case events.RolledBack():

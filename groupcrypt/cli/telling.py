@@ -117,6 +117,8 @@ def _plain(event: Happening) -> Fields | None:  # noqa: PLR0911  # one for each 
             return {"type": "missing", "group": group.hex(), "count": count}
         case events.Forked(group, epoch):
             return {"type": "forked", "group": group.hex(), "epoch": epoch}
+        case events.Equivocation(group, epoch):
+            return {"type": "equivocation", "group": group.hex(), "epoch": epoch}
         case events.UploadRefused(code):
             return {"type": "refused", "code": code}
         case events.RolledBack():

@@ -17,7 +17,7 @@ from groupcrypt.node.core import Core
 from groupcrypt.node.feed import Events, Happening, Skipped
 from groupcrypt.node.handles import Contact, Group, Host, Message
 from groupcrypt.protocol import device
-from groupcrypt.protocol.content import LeaveContent, read_content
+from groupcrypt.protocol.content import Internal, read_content
 from groupcrypt.protocol.device.state import InboxRow
 from groupcrypt.protocol.events import DirectReceived, MessageReceived
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
@@ -61,7 +61,7 @@ class Inbox:
 
     def _message(self, row: InboxRow) -> Message:
         said = read_content(row.content)
-        assert not isinstance(said.content, LeaveContent)  # the device keeps these to itself
+        assert not isinstance(said.content, Internal)  # the device keeps these to itself
         return Message(
             MessageId(row.message),
             None if row.group is None else Group(self._node, GroupId(row.group)),

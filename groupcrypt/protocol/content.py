@@ -23,7 +23,7 @@ class ContentType(IntEnum):
     TEXT = 1
     RECEIPT = 2
     LEAVE = 16  # a signed leave proposal (spec 09.7); never shown to the application
-    HEADS = 17  # reserved for what a sender saw of each chain
+    HEADS = 17  # what its sender saw of each chain (spec 10.11); never shown to the application
 
 
 class ReceiptKind(IntEnum):
@@ -63,6 +63,24 @@ class LeaveContent:
     proposal: Annotated[bytes, Blob(0, 1024)]
 
 
+@shape
+class ChainHead:
+    """How many frames of a chain its reader counted, and the first half of their head (08.7)."""
+
+    device: Bytes16
+    generation: U32
+    count: U64
+    head: Bytes16
+
+
+@shape
+class HeadsContent:
+    """What the sender saw of other members' chains in an epoch (spec 10.11)."""
+
+    epoch: U32
+    chains: Annotated[tuple[ChainHead, ...], Many(limits.MAX_HEADS_CHAINS)]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Unknown:
     """A content of a type this version does not know, kept as it came (spec 11.6)."""
@@ -71,13 +89,16 @@ class Unknown:
     body: bytes
 
 
-Content = TextContent | ReceiptContent | CustomContent | LeaveContent | Unknown
+Internal = LeaveContent | HeadsContent  # of the protocol: for the group, never for the application
+Shaped = TextContent | ReceiptContent | CustomContent | Internal
+Content = Shaped | Unknown
 
-_SHAPES: Final[dict[int, type[TextContent | ReceiptContent | CustomContent | LeaveContent]]] = {
+_SHAPES: Final[dict[int, type[Shaped]]] = {
     ContentType.CUSTOM: CustomContent,
     ContentType.TEXT: TextContent,
     ContentType.RECEIPT: ReceiptContent,
     ContentType.LEAVE: LeaveContent,
+    ContentType.HEADS: HeadsContent,
 }
 _TYPES: Final = {shape_: number for number, shape_ in _SHAPES.items()}
 

@@ -155,7 +155,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Missing:
-    """A sender's count shows that frames of it never arrived here."""
+    """A sender's count, or another member's heads, shows that frames never arrived here."""
 
     group: GroupId
     device: DeviceId
@@ -169,6 +169,23 @@ class Diverged:
     group: GroupId
     epoch: int
     device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Equivocation:
+    """Another member states other frames of a chain than were seen here, as many (spec 10.11).
+
+    The chain's owner made two of one, or the server shows different topics, or `by` lies. What is
+    certain is that `by` said it: `evidence` is a report of its signed statement (spec 08.9).
+    """
+
+    group: GroupId
+    epoch: int
+    device: DeviceId  # whose chain it is
+    by: DeviceId
+    count: int  # frames of the chain, as stated
+    head: bytes  # their running head, as seen here
+    evidence: bytes
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -245,6 +262,7 @@ Event = (
     | Gap
     | Missing
     | Diverged
+    | Equivocation
     | Forked
     | Impersonated
     | RolledBack

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from groupcrypt.protocol import group as groups
-from groupcrypt.protocol import wire
+from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.events import Event, Rejected
 from groupcrypt.protocol.group import LetterKind
 from groupcrypt.protocol.group.letters import (
@@ -138,3 +138,11 @@ def left_behind(room: Room) -> None:
     room.letters.clear()
     room.topics.clear()
     room.act("bob", groups.history_lost)
+
+
+def key_requests(room: Room, name: str) -> list[Posted]:
+    """The key requests of a seat, once the while has passed over which they are spread."""
+    devices = len(room.seats[name].group.roster.devices)
+    room.now += devices * limits.KEY_REQUEST_STEP_MS
+    room.tick(name)
+    return letters(room, LetterKind.KEY_REQUEST, by=name)

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from groupcrypt.errors import ContentTooLarge, MalformedFrame, RemoteError
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.content import (
+    ChainHead,
     Content,
     ContentType,
     CustomContent,
     Envelope,
+    HeadsContent,
     LeaveContent,
     ReceiptContent,
     ReceiptKind,
@@ -141,9 +143,14 @@ def test_unknown_types_are_kept(number: int, body: bytes, expires: int) -> None:
     assert write_content(found.content, time=found.time, expires=found.expires) == raw
 
 
-@pytest.mark.spec("11.6-1")
-def test_heads_are_reserved_and_so_unknown() -> None:
-    assert said(Unknown(ContentType.HEADS, b"")).content == Unknown(17, b"")
+@pytest.mark.spec("11.2-3")
+def test_heads_are_bounded() -> None:
+    line = ChainHead(bytes(16), 7, 3, bytes(16))
+    most = HeadsContent(4, (line,) * limits.MAX_HEADS_CHAINS)
+    assert said(most).content == most
+    body = b"\x92\x04\xdc\x00\x41" + 65 * wire.encode(line)
+    with pytest.raises(MalformedFrame):
+        said(Unknown(ContentType.HEADS, body))
 
 
 @given(st.binary(max_size=200))

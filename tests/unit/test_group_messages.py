@@ -31,6 +31,7 @@ from groupcrypt.testing.room import Room
 from tests.unit.group_scene import (
     RANDOM,
     codes,
+    key_requests,
     kinds,
     late_chain,
     letters,
@@ -286,7 +287,7 @@ def test_what_a_late_chain_cannot_open_is_sent_again(room: Room) -> None:
     room.settle("carol")
     room.read("carol")
     assert len(room.seats["carol"].group.held) == 2
-    (asked,) = letters(room, LetterKind.KEY_REQUEST, by="carol")
+    (asked,) = key_requests(room, "carol")
     room.letters.clear()
     room.letter("bob", room.seats["carol"].device, LetterKind.KEY_REQUEST, asked.letter.body)
     told = [posted.letter.kind for posted in room.letters]

@@ -31,6 +31,7 @@ from tests.unit.group_scene import (
     drafted,
     entry_record,
     key_request,
+    key_requests,
     kinds,
     late_chain,
     letters,
@@ -149,7 +150,7 @@ def test_a_departed_device_holds_no_key(room: Room) -> None:
 def test_a_departed_device_may_still_open_what_it_holds(room: Room) -> None:
     late = late_chain(room, "bob", "dave")
     assert kinds(room.read("dave")) == ["Held"]
-    assert len(letters(room, LetterKind.KEY_REQUEST, by="dave")) == 1
+    assert len(key_requests(room, "dave")) == 1
     room.letters.clear()
     room.remove("alice", "dave")
     room.settle()

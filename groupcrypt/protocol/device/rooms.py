@@ -19,7 +19,7 @@ from groupcrypt.errors import (
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import sender_key, wire
 from groupcrypt.protocol.broadcast import Append, token_hash, write_request
-from groupcrypt.protocol.content import LeaveContent, read_content
+from groupcrypt.protocol.content import Internal, read_content
 from groupcrypt.protocol.device import account as own
 from groupcrypt.protocol.device import people, post
 from groupcrypt.protocol.device.sessions import Sender
@@ -220,8 +220,8 @@ def _mailbox(work: Work, device: DeviceId, address: Address) -> None:
 def _direct(work: Work, sender: Sender, letter: Direct) -> None:
     device, account, proven = sender.device, sender.account, sender.proven
     said = read_content(letter.content)
-    if isinstance(said.content, LeaveContent):
-        raise NotAllowed("a leave proposal outside of its group")
+    if isinstance(said.content, Internal):
+        raise NotAllowed("a content for a group outside of one")
     message = MessageId(letter.message)
     peer = work.state.peers[device]
     known = peer.core.directs

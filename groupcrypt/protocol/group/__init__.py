@@ -7,8 +7,8 @@ Rules of this file:
   the position read up to.
 
 The epochs themselves are in `epochs`, what is kept of them in `past`, entries and confirms in
-`entries`, frames in `messages`, letters in `inbound`, joining in `welcome`, being taken forward in
-`jump`.
+`entries`, frames in `messages`, own ones in `sending`, what members saw of each other in
+`heads`, letters in `inbound`, joining in `welcome`, being taken forward in `jump`.
 """
 
 from dataclasses import replace
@@ -25,11 +25,12 @@ from groupcrypt.protocol.group import (
     past,
     requests,
     secrets,
+    sending,
 )
 from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
-from groupcrypt.protocol.group.messages import queue
 from groupcrypt.protocol.group.past import returned
+from groupcrypt.protocol.group.sending import queue
 from groupcrypt.protocol.group.state import GroupState, Status, frame_keys, need_keys
 from groupcrypt.protocol.group.turn import Letter, Turn, Upload
 from groupcrypt.protocol.group.welcome import create, join, welcome_letters
@@ -116,13 +117,13 @@ def hear(turn: Turn, device: DeviceId, epoch: int, log_hash: LogHash) -> None:
 def send(turn: Turn, message: bytes, content: bytes) -> None:
     """Take a content for sending; it leaves now or behind the frame in flight (spec 10.8)."""
     queue(turn, MessageId(message), content)
-    messages.flush(turn)
+    sending.flush(turn)
 
 
 def acknowledged(turn: Turn, mid: bytes) -> None:
     """The server stored an upload: what waited behind it may go (spec 10.8)."""
-    messages.acknowledged(turn, mid)
-    messages.flush(turn)
+    sending.acknowledged(turn, mid)
+    sending.flush(turn)
 
 
 def refused(turn: Turn, mid: bytes) -> None:
@@ -130,7 +131,7 @@ def refused(turn: Turn, mid: bytes) -> None:
     pending = turn.group.core.pending
     if pending is not None and pending.upload == mid:
         entries.give_up_pending(turn, "refused")
-    messages.fail_upload(turn, mid, "refused")
+    sending.fail_upload(turn, mid, "refused")
     _after(turn)
 
 
@@ -148,12 +149,12 @@ def history_lost(turn: Turn) -> None:
 def tick(turn: Turn) -> None:
     """Do what time brings: confirm, retry, ask, heal, erase (spec 10.5, 10.6, 10.10)."""
     if not turn.group.member:
-        messages.ask_again(turn)
+        requests.ask_due(turn)
         past.erase_old(turn)
         return
     entries.tick_entries(turn)
     jump.tick(turn)
-    messages.ask_again(turn)
+    requests.ask_due(turn)
     past.erase_old(turn)
     late.erase(turn)
     if turn.group.core.update_due <= turn.now:
@@ -189,7 +190,7 @@ def resume(turn: Turn) -> None:
     """The user goes on with this branch of a forked group (spec 10.9)."""
     turn.set(forkers=())
     turn.set_core(paused=False)
-    messages.flush(turn)
+    sending.flush(turn)
 
 
 def next_tick(group: GroupState) -> int | None:
@@ -231,7 +232,7 @@ def _after(turn: Turn) -> None:
     turn.leaves.clear()
     _welcome(turn)
     entries.advance(turn)
-    messages.flush(turn)
+    sending.flush(turn)
 
 
 def _commit_leave(turn: Turn, proposal: bytes) -> None:

@@ -145,36 +145,36 @@ def healed_device(group: GroupState, epoch: Epoch) -> DeviceId | None:
     return DeviceId(body.author) if body.op == Op.UPDATE else None
 
 
-def add_chain(turn: Turn, number: int, chain: ReceivingChain) -> None:
-    """Put a distributed chain into its epoch and carry it into every later one (spec 10.6)."""
-    key = (DeviceId(chain.device), chain.generation)
-    while True:
-        epoch = turn.group.epochs[number]
-        if key in epoch.chains:
-            return
-        turn.set_epoch(replace(epoch, chains={**epoch.chains, key: chain}))
-        following = [
-            later
-            for later in turn.group.epochs.values()
-            if later.core.parent == number and later.number > number
-        ]
-        for later in following:
-            known = any(
-                key[0] == device and key[1] <= generation for device, generation in later.chains
-            )
-            keys = later.keys
-            if (
-                known
-                or keys is None
-                or not keys.complete
-                or key[0] not in later.roster.devices
-                or key[0] == healed_device(turn.group, later)
-            ):
-                continue
-            context = later.context(turn.group.id)
-            carried = _carried(chain, keys.salt, context, _skipped(epoch, later))
-            add_chain(turn, later.number, carried)
-        return
+def put_chain(turn: Turn, chain: ReceivingChain) -> None:
+    """Put a chain into its epoch."""
+    epoch = turn.group.epochs[chain.epoch]
+    key = (chain.device, chain.generation)
+    turn.set_epoch(replace(epoch, chains={**epoch.chains, key: chain}))
+
+
+def carry_chain(turn: Turn, number: int, key: tuple[DeviceId, int]) -> list[int]:
+    """Carry a chain that came late into the epochs after its own; returns these (spec 10.6)."""
+    epoch = turn.group.epochs[number]
+    reached: list[int] = []
+    for later in turn.group.epochs.values():
+        keys = later.keys
+        known = any(
+            key[0] == device and key[1] <= generation for device, generation in later.chains
+        )
+        if (
+            later.core.parent != number
+            or later.number <= number
+            or known
+            or keys is None
+            or not keys.complete
+            or key[0] not in later.roster.devices
+            or key[0] == healed_device(turn.group, later)
+        ):
+            continue
+        context, skipped = later.context(turn.group.id), _skipped(epoch, later)
+        put_chain(turn, _carried(epoch.chains[key], keys.salt, context, skipped))
+        reached.append(later.number)
+    return reached
 
 
 def make_live(turn: Turn) -> None:
@@ -182,7 +182,7 @@ def make_live(turn: Turn) -> None:
     head = turn.group.head
     before = turn.group.core.base
     turn.set_core(base=head.number, cursor=0, confirm_at=None, update_at=None, stalled=False)
-    turn.set_core(restart=turn.group.core.restart + 1, records=0, size=0)
+    turn.set_core(restart=turn.group.core.restart + 1, records=0, size=0, heads_at=0)
     recent = head.number - limits.PREVIOUS_EPOCHS - 1
     needed = past.needed(turn.group)
     kept: dict[int, Epoch] = {}
@@ -192,7 +192,8 @@ def make_live(turn: Turn) -> None:
         elif number <= before and (number >= recent or number in needed):
             # What stood in its topic before the close was read: its chains have done their work.
             closed = epoch.core.closed or turn.now
-            core = replace(epoch.core, closed=closed, carried=False)
+            over = past.ended(epoch) if epoch.chains else epoch.core.ended
+            core = replace(epoch.core, closed=closed, carried=False, ended=over)
             kept[number] = replace(epoch, core=core, chains={}, own=None, given=frozenset())
     turn.set(epochs=kept)
     past.forget(turn)
@@ -255,13 +256,14 @@ def known_secret(turn: Turn, log_hash: LogHash) -> bytes | None:
 
 
 __all__ = [
-    "add_chain",
     "author_account",
+    "carry_chain",
     "commit_matches",
     "enter",
     "install",
     "known_secret",
     "make_live",
+    "put_chain",
     "remember_secret",
     "unseal_unsettled",
 ]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from groupcrypt.errors import NotAllowed, NotInRoster, RemoteError
 from groupcrypt.protocol import limits, sender_key, wire
 from groupcrypt.protocol.events import Forked
-from groupcrypt.protocol.group import epochs, jump
+from groupcrypt.protocol.group import epochs, jump, past, requests
 from groupcrypt.protocol.group.entries import advance, install_secret
 from groupcrypt.protocol.group.letters import (
     EpochSecret,
@@ -24,14 +24,16 @@ from groupcrypt.protocol.group.letters import (
     WelcomeRequest,
     write_secret,
 )
-from groupcrypt.protocol.group.messages import deliver_one, flush, open_held
+from groupcrypt.protocol.group.messages import deliver_one, open_held
 from groupcrypt.protocol.group.requests import ask_secret
 from groupcrypt.protocol.group.rows import EarlyLetter
+from groupcrypt.protocol.group.sending import flush
 from groupcrypt.protocol.group.state import Epoch, frame_keys
 from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.group.welcome import welcome_letters
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
 from groupcrypt.protocol.primitives import ZERO32
+from groupcrypt.protocol.sender_key import ReceivingChain
 
 EARLY_KEPT = 256
 # What a departed device still takes: what it is owed, and who asks for what it sent (10.7).
@@ -102,12 +104,21 @@ def _distribution(turn: Turn, sender: DeviceId, body: bytes) -> None:
     chain = sender_key.accept(body, context=epoch.context(turn.group.id), owner=sender, known=known)
     if known is None:
         _bound_generations(turn, epoch, sender)
-        epochs.add_chain(turn, epoch.number, chain)
+        _add_chain(turn, chain)
     elif chain is not known:  # a signing key whose vouch we missed
         chains = {**epoch.chains, (sender, skdm.generation): chain}
         turn.set_epoch(replace(epoch, chains=chains))
     for number in sorted(turn.group.epochs):
         open_held(turn, number, sender)
+
+
+def _add_chain(turn: Turn, chain: ReceivingChain) -> None:
+    """Into its epoch and all later ones: what is held is opened first, so that it is counted."""
+    numbers = [chain.epoch]
+    epochs.put_chain(turn, chain)
+    for number in numbers:
+        open_held(turn, number, chain.device)
+        numbers += epochs.carry_chain(turn, number, (chain.device, chain.generation))
 
 
 def _bound_generations(turn: Turn, epoch: Epoch, device: DeviceId) -> None:
@@ -151,6 +162,8 @@ def _key_request(turn: Turn, sender: DeviceId, asked: KeyRequest) -> None:
     if epoch is None or epoch.core.log_hash != asked.log_hash:
         return
     _member(epoch, sender)
+    if not requests.may_answer(turn):
+        return
     head = turn.group.head
     if sender in head.roster.devices and head.own is not None and head.keys is not None:
         context = head.context(turn.group.id)
@@ -170,19 +183,40 @@ def _key_request(turn: Turn, sender: DeviceId, asked: KeyRequest) -> None:
 
 
 def _resend(turn: Turn, sender: DeviceId, again: Resend) -> None:
-    """Contents from their own sender, taken only for a frame of it that is held (spec 10.7)."""
+    """Contents from their own sender, for a frame of it that is held or known to be missing (10.7).
+
+    So nobody can say to one member, in the group's name, what the others never saw.
+    """
     epoch = turn.group.epochs.get(again.epoch)
-    if epoch is None or epoch.keys is None:
+    if epoch is None:
         return
-    for key, item in turn.group.held.items():
-        if (item.device, item.epoch, item.generation) != (sender, again.epoch, again.generation):
+    key = (again.epoch, sender, again.generation)
+    for number, item in turn.group.held.items():
+        if (item.epoch, item.device, item.generation) != key:
             continue
         header = sender_key.open_header(frame_keys(epoch), epoch.context(turn.group.id), item.frame)
         if header.iteration == again.iteration:
-            turn.set(held={other: kept for other, kept in turn.group.held.items() if other != key})
-            for message, content in again.contents:
-                deliver_one(turn, epoch, sender, MessageId(message), content)
+            held = {other: kept for other, kept in turn.group.held.items() if other != number}
+            turn.set(held=held)
+            _take(turn, epoch, sender, again)
             return
+    asked = turn.group.asked.get(key)
+    if (
+        asked is None
+        or asked.given >= asked.frames
+        or not past.unseen(epoch, *key[1:], again.iteration)
+    ):
+        return
+    before = turn.group.recent
+    _take(turn, epoch, sender, again)
+    if turn.group.recent is not before:
+        given = replace(asked, given=asked.given + 1)
+        turn.set(asked={**turn.group.asked, key: given})
+
+
+def _take(turn: Turn, epoch: Epoch, sender: DeviceId, again: Resend) -> None:
+    for message, content in again.contents:
+        deliver_one(turn, epoch, sender, MessageId(message), content)
 
 
 def _secret_request(turn: Turn, sender: DeviceId, asked: SecretRequest) -> None:

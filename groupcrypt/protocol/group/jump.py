@@ -229,5 +229,6 @@ def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -
         stalled=False,
         records=0,
         size=0,
+        heads_at=0,
     )
     epochs.unseal_unsettled(turn)

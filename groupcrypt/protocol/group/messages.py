@@ -1,157 +1,42 @@
-"""Sending and receiving group messages (spec 10.7, 10.8).
+"""Receiving group messages (spec 10.7).
 
 Rules of this file:
-- A content is unsettled until its frame is echoed before the close of the frame's epoch.
-- What waits while an upload is in flight is sealed as one frame; alone, a content leaves at once.
-- A chain is distributed before its first use to every member that was not given it.
 - Opening works on a copy: a refused frame leaves every chain as it was.
+- What cannot be opened yet is held; what is opened is shown once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from groupcrypt.errors import (
     AuthenticationFailed,
-    ContentTooLarge,
-    NotAMember,
     NotInRoster,
     RemoteError,
-    SendingPaused,
     UnknownChain,
 )
 from groupcrypt.protocol import limits, sender_key
-from groupcrypt.protocol.content import LeaveContent, read_content
+from groupcrypt.protocol.content import HeadsContent, LeaveContent, read_content
 from groupcrypt.protocol.events import (
     AfterClose,
     Diverged,
     Held,
     Impersonated,
-    MessageFailed,
     MessageReceived,
     MessageSettled,
     Missing,
     Rejected,
     Waiting,
 )
-from groupcrypt.protocol.group import epochs, late
-from groupcrypt.protocol.group.letters import LetterKind
-from groupcrypt.protocol.group.requests import ask_key, askable
-from groupcrypt.protocol.group.rows import HeldFrame, SealedFrame, SentContent, Unsettled
-from groupcrypt.protocol.group.state import Epoch, frame_keys, other_devices
+from groupcrypt.protocol.group import heads, late, requests
+from groupcrypt.protocol.group.rows import HeldFrame, SentContent
+from groupcrypt.protocol.group.state import Epoch, frame_keys
 from groupcrypt.protocol.group.turn import Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, MessageId
-from groupcrypt.protocol.sender_key import Header, Opened
+from groupcrypt.protocol.sender_key import Header
 
-UPLOADS_AT_ONCE = 1  # frames in flight per group; the rest is bundled behind them
 RECENT_IDS = 64
 SENT_KEPT = 256
-
-
-def queue(turn: Turn, message: MessageId, content: bytes) -> None:
-    """Take a content for sending; raises a `LocalError` if it cannot be (spec 10.8)."""
-    group = turn.group
-    if not group.member:
-        raise NotAMember("you are not a member of this group any more")
-    if group.core.paused:
-        raise SendingPaused("another member follows another log: look at the group's state first")
-    if message in group.unsettled or message in group.sent:
-        return  # the application asks again for what it asked before
-    if len(group.unsettled) >= limits.MAX_UNSENT_PER_GROUP:
-        raise ContentTooLarge("too many messages wait to be sent: is the server reachable?")
-    item = Unsettled(message, content, None, group.core.queued)
-    turn.set_core(queued=group.core.queued + 1)
-    turn.set(unsettled={**group.unsettled, message: item})
-
-
-def flush(turn: Turn) -> None:
-    """Seal what waits, unless a frame is still in flight (spec 10.8)."""
-    group = turn.group
-    if not group.member or group.core.paused or group.head.keys is None or not group.unsettled:
-        return
-    flying = sum(not frame.acknowledged for frame in group.frames.values())
-    if flying >= UPLOADS_AT_ONCE:
-        return
-    batch = _bundle(item for item in group.unsettled.values() if item.upload is None)
-    if not batch:
-        return
-    chain = _ready_chain(turn)
-    epoch = turn.group.head
-    contents = [(MessageId(item.message), item.content) for item in batch]
-    after, frame = sender_key.seal(
-        chain,
-        epoch.context(group.id),
-        frame_keys(epoch),
-        contents,
-        now=turn.now / 1000,
-        entropy=turn.entropy,
-    )
-    turn.set_epoch(replace(turn.group.head, own=after))
-    mid = turn.upload(epoch, frame)
-    messages = tuple(item.message for item in batch)
-    sealed = SealedFrame(
-        mid, epoch.number, frame, False, chain.generation, chain.iteration, messages
-    )
-    unsettled = dict(turn.group.unsettled)
-    unsettled |= {MessageId(item.message): replace(item, upload=mid) for item in batch}
-    turn.set(unsettled=unsettled, frames={**turn.group.frames, mid: sealed})
-
-
-def _bundle(waiting: Iterable[Unsettled]) -> list[Unsettled]:
-    """As many of the waiting contents, in order, as one frame takes."""
-    batch: list[Unsettled] = []
-    size = 0
-    for item in waiting:
-        size += len(item.content) + 64
-        if batch and (size > limits.MAX_BUNDLE_BYTES or len(batch) == limits.MAX_BUNDLE_CONTENTS):
-            break
-        batch.append(item)
-    return batch
-
-
-def _ready_chain(turn: Turn) -> sender_key.SendingChain:
-    """The own chain of the head, fresh or refreshed where due, and distributed (spec 08.5)."""
-    epoch = turn.group.head
-    context = epoch.context(turn.group.id)
-    chain, given = epoch.own, epoch.given
-    if chain is None or sender_key.needs_distribution(chain, context):
-        generation = sender_key.next_generation(turn.group.core.generation, turn.now / 1000)
-        turn.set_core(generation=generation)
-        chain = sender_key.new_chain(
-            turn.me.device, generation, context, now=turn.now / 1000, entropy=turn.entropy
-        )
-        given = frozenset[DeviceId]()
-    elif sender_key.needs_refresh(chain, context, turn.now / 1000):
-        chain = sender_key.refresh_signing(
-            chain, context, now=turn.now / 1000, entropy=turn.entropy
-        )
-    lacking = [
-        device for device in other_devices(epoch.roster, turn.me.device) if device not in given
-    ]
-    if lacking:
-        body = sender_key.distribution(context, chain)
-        turn.write(lacking, LetterKind.DISTRIBUTION, body)
-    given = frozenset(other_devices(epoch.roster, turn.me.device))
-    turn.set_epoch(replace(epoch, own=chain, given=given))
-    return chain
-
-
-def acknowledged(turn: Turn, mid: bytes) -> None:
-    """The server has the frame; it is settled only by its echo (spec 10.8)."""
-    frame = turn.group.frames.get(mid)
-    if frame is not None:
-        turn.set(frames={**turn.group.frames, mid: replace(frame, acknowledged=True)})
-
-
-def fail_upload(turn: Turn, mid: bytes, code: str) -> None:
-    """A frame the server will never take: its contents fail, they are not sealed again."""
-    frame = turn.group.frames.get(mid)
-    if frame is None:
-        return
-    gone = set(frame.messages)
-    unsettled = {name: item for name, item in turn.group.unsettled.items() if name not in gone}
-    frames = {name: item for name, item in turn.group.frames.items() if name != mid}
-    turn.set(unsettled=unsettled, frames=frames)
-    turn.events += [MessageFailed(turn.group.id, MessageId(name), code) for name in frame.messages]
 
 
 def receive_frame(turn: Turn, header: Header, frame: bytes, seq: int) -> None:
@@ -231,20 +116,30 @@ def _open(turn: Turn, epoch: Epoch, header: Header, frame: bytes) -> None:
     turn.set_epoch(replace(epoch, chains=chains))
     if chain.skipped is not epoch.chains[key].skipped:
         late.bound(turn, epoch.number)
+    turn.set_core(seen=turn.group.core.seen + 1)
     if opened.missing is not None and opened.missing > 0:
         turn.events.append(Missing(group.id, key[0], opened.missing))
+        requests.lack(turn, epoch.core.parent, *key, frames=opened.missing)
     if opened.head_matches is False or (opened.missing is not None and opened.missing < 0):
         turn.events.append(Diverged(group.id, epoch.number, key[0]))
-    _deliver(turn, epoch, key[0], opened)
+    for index, message in enumerate(opened.ids):
+        evidence = partial(sender_key.report, header, opened, index)
+        deliver_one(turn, epoch, key[0], message, opened.contents[index], evidence=evidence)
 
 
-def _deliver(turn: Turn, epoch: Epoch, device: DeviceId, opened: Opened) -> None:
-    for message, raw in zip(opened.ids, opened.contents, strict=True):
-        deliver_one(turn, epoch, device, message, raw)
+def deliver_one(
+    turn: Turn,
+    epoch: Epoch,
+    device: DeviceId,
+    message: MessageId,
+    raw: bytes,
+    *,
+    evidence: Callable[[], bytes] | None = None,
+) -> None:
+    """Show one content once; ids of the last 64 per device are remembered (spec 10.7).
 
-
-def deliver_one(turn: Turn, epoch: Epoch, device: DeviceId, message: MessageId, raw: bytes) -> None:
-    """Show one content once; ids of the last 64 per device are remembered (spec 10.7)."""
+    `evidence` makes a report of it (spec 08.9), where its frame was opened.
+    """
     group = turn.group
     recent = group.recent.get(device, b"")
     if any(recent[at : at + 16] == message for at in range(0, len(recent), 16)):
@@ -258,6 +153,10 @@ def deliver_one(turn: Turn, epoch: Epoch, device: DeviceId, message: MessageId, 
         return
     if isinstance(said.content, LeaveContent):
         turn.leaves.append(said.content.proposal)
+        return
+    if isinstance(said.content, HeadsContent):
+        if evidence is not None:
+            heads.compare(turn, epoch, device, said.content, evidence)
         return
     turn.events.append(MessageReceived(group.id, epoch.number, account, device, message, said, raw))
 
@@ -282,19 +181,13 @@ def _hold(turn: Turn, header: Header, frame: bytes, seq: int) -> None:
     held[number] = HeldFrame(base.number, seq, device, header.generation, frame, turn.now)
     turn.set(held=held)
     turn.events.append(Held(group.id, base.number, device, Waiting.SENDER_KEY))
-    ask_key(turn, base.number, device, header.generation)
+    requests.lack(turn, base.number, device, header.generation)
 
 
 def _overflow(turn: Turn, held: dict[int, HeldFrame], key: int) -> None:
     dropped = held.pop(key)
     turn.events.append(Rejected(UnknownChain.code, turn.group.id, "held too long: dropped"))
     turn.events.append(Missing(turn.group.id, DeviceId(dropped.device), 1))
-
-
-def ask_again(turn: Turn) -> None:
-    """Chains that held frames still wait for are asked for again, within bounds (10.7)."""
-    for item in {(i.epoch, i.device, i.generation): i for i in askable(turn.group)}.values():
-        ask_key(turn, item.epoch, DeviceId(item.device), item.generation)
 
 
 def open_held(turn: Turn, number: int, device: DeviceId) -> None:
@@ -320,13 +213,4 @@ def open_held(turn: Turn, number: int, device: DeviceId) -> None:
         turn.set(held=held)
 
 
-__all__ = [
-    "SentContent",
-    "acknowledged",
-    "deliver_one",
-    "epochs",
-    "flush",
-    "open_held",
-    "queue",
-    "receive_frame",
-]
+__all__ = ["deliver_one", "open_held", "receive_frame"]

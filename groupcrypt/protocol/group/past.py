@@ -9,9 +9,10 @@ Rules of this file:
 
 from dataclasses import replace
 
-from groupcrypt.protocol import limits
+from groupcrypt.protocol import limits, sender_key
 from groupcrypt.protocol.events import Departed, MessageFailed, Missing
 from groupcrypt.protocol.group import secrets
+from groupcrypt.protocol.group.rows import Ended
 from groupcrypt.protocol.group.state import Epoch, GroupState, Status, need_keys
 from groupcrypt.protocol.group.turn import Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId
@@ -24,7 +25,29 @@ def needed(group: GroupState) -> set[int]:
     """Epochs whose messages somebody may still have to be helped to, the newest of them (10.7)."""
     waiting = {item.epoch for item in group.held.values()}
     waiting |= {item.epoch for item in group.sent.values()}
+    waiting |= {key[0] for key, asked in group.asked.items() if asked.frames > asked.given}
     return set(sorted(waiting)[-limits.MAX_NEEDED_EPOCHS :])
+
+
+def ended(epoch: Epoch) -> tuple[Ended, ...]:
+    """How far each chain of an epoch was read, without a key of it (spec 10.7)."""
+    return tuple(
+        Ended(device, generation, chain.iteration, sender_key.skipped_iterations(chain))
+        for (device, generation), chain in sorted(epoch.chains.items())
+        if chain.iteration
+    )
+
+
+def unseen(epoch: Epoch, device: DeviceId, generation: int, iteration: int) -> bool:
+    """Whether a frame was never opened here: only then is its content taken by letter (10.7)."""
+    chain = epoch.chains.get((device, generation))
+    if chain is not None:
+        skipped = sender_key.skipped_iterations(chain)
+        return iteration >= chain.iteration or iteration in skipped
+    for item in epoch.core.ended:
+        if (item.device, item.generation) == (device, generation):
+            return iteration >= item.iteration or iteration in item.skipped
+    return True
 
 
 def kept(group: GroupState, now: int) -> dict[int, Epoch]:
@@ -164,4 +187,14 @@ def erase_deadline(group: GroupState) -> int | None:
     return min(times, default=None)
 
 
-__all__ = ["depart", "erase_deadline", "erase_old", "forget", "kept", "needed", "returned"]
+__all__ = [
+    "depart",
+    "ended",
+    "erase_deadline",
+    "erase_old",
+    "forget",
+    "kept",
+    "needed",
+    "returned",
+    "unseen",
+]

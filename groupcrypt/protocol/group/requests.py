@@ -2,18 +2,24 @@
 
 Rules of this file:
 - Every request is bounded per chain and per hour; nothing is asked of the server.
+- A key is asked for after a random while that grows with the group: often it comes by itself, and
+  its owner is not asked by everybody at once.
 - A secret is asked of the author of its entry first, then of others, a few at a time.
 """
 
+from dataclasses import replace
+
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.group.letters import KeyRequest, LetterKind, SecretRequest
-from groupcrypt.protocol.group.rows import HeldFrame, KeyAsked
+from groupcrypt.protocol.group.rows import KeyAsked
 from groupcrypt.protocol.group.state import GroupState, other_devices
 from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.identifiers import DeviceId
 
 ASKED_AT_ONCE = 3
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+PAUSE_MS = 3_600_000 // limits.MAX_KEY_REQUESTS_PER_HOUR
+Chain = tuple[int, DeviceId, int]  # (epoch, device, generation)
 
 
 def ask_secret(turn: Turn) -> None:
@@ -30,29 +36,59 @@ def ask_secret(turn: Turn) -> None:
     turn.set_core(asked_at=turn.now)
 
 
-def next_asking(group: GroupState) -> int | None:
-    """When a chain that held frames wait for may be asked for again, in milliseconds."""
-    times: list[int] = []
-    for item in askable(group):
-        asked = group.asked.get((item.epoch, DeviceId(item.device), item.generation))
-        if asked is not None and asked.count < limits.MAX_KEY_REQUESTS_PER_CHAIN:
-            times.append(asked.last + HOUR_MS // limits.MAX_KEY_REQUESTS_PER_HOUR)
-    return min(times, default=None)
-
-
-def askable(group: GroupState) -> list[HeldFrame]:
-    """Held frames of an epoch that is still held: their senders give again, also departed ones."""
-    return [item for item in group.held.values() if item.epoch in group.epochs]
-
-
-def ask_key(turn: Turn, epoch: int, device: DeviceId, generation: int) -> None:
-    """Ask a sender for its chain, for the frames of it that are held (spec 10.7)."""
-    group = turn.group
-    key = (epoch, device, generation)
-    asked = group.asked.get(key, KeyAsked(0, 0))
-    soon = turn.now - asked.last < HOUR_MS // limits.MAX_KEY_REQUESTS_PER_HOUR
-    if asked.count >= limits.MAX_KEY_REQUESTS_PER_CHAIN or (asked.count > 0 and soon):
+def lack(turn: Turn, epoch: int, device: DeviceId, generation: int, *, frames: int = 0) -> None:
+    """A chain is missing, or so many frames of it that are not even held: ask soon (10.7)."""
+    group, key = turn.group, (epoch, device, generation)
+    if epoch not in group.epochs:
         return
-    turn.set(asked={**group.asked, key: KeyAsked(asked.count + 1, turn.now)})
-    body = wire.encode(KeyRequest(group.id, epoch, group.hashes[epoch], generation, ()))
-    turn.letters.append(Letter(device, LetterKind.KEY_REQUEST, body))
+    known = group.asked.get(key)
+    if known is None:
+        known = KeyAsked(0, turn.now + _spread(turn, len(group.epochs[epoch].roster.devices)), 0, 0)
+    elif frames <= known.frames:
+        return
+    turn.set(asked={**group.asked, key: replace(known, frames=max(known.frames, frames))})
+
+
+def _spread(turn: Turn, devices: int) -> int:
+    window = min(devices * limits.KEY_REQUEST_STEP_MS, limits.MAX_KEY_REQUEST_SPREAD_MS)
+    return int.from_bytes(turn.entropy(2), "big") * window // 65536
+
+
+def _open(group: GroupState) -> list[Chain]:
+    """Chains that held frames wait for, or frames are missing of, and that may be asked for."""
+    held = {(item.epoch, DeviceId(item.device), item.generation) for item in group.held.values()}
+    return [
+        key
+        for key, asked in group.asked.items()
+        if (key in held or asked.frames > asked.given)
+        and key[0] in group.epochs
+        and asked.count < limits.MAX_KEY_REQUESTS_PER_CHAIN
+    ]
+
+
+def next_asking(group: GroupState) -> int | None:
+    """When a chain may be asked for, in milliseconds."""
+    return min((group.asked[key].due for key in _open(group)), default=None)
+
+
+def ask_due(turn: Turn) -> None:
+    """Ask the owners of missing chains, also departed ones, for what is due (spec 10.7)."""
+    for key in _open(turn.group):
+        group, asked = turn.group, turn.group.asked[key]
+        if asked.due > turn.now:
+            continue
+        again = replace(asked, count=asked.count + 1, due=turn.now + PAUSE_MS)
+        turn.set(asked={**group.asked, key: again})
+        epoch, device, generation = key
+        body = wire.encode(KeyRequest(group.id, epoch, group.hashes[epoch], generation, ()))
+        turn.letters.append(Letter(device, LetterKind.KEY_REQUEST, body))
+
+
+def may_answer(turn: Turn) -> bool:
+    """Count a key request; False if there were too many in a minute: it comes again (10.7)."""
+    core = turn.group.core
+    if turn.now - core.answered_since >= MINUTE_MS:
+        turn.set_core(answered=1, answered_since=turn.now)
+        return True
+    turn.set_core(answered=core.answered + 1)
+    return core.answered < limits.MAX_KEY_ANSWERS

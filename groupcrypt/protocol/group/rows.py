@@ -68,6 +68,20 @@ class GroupCore:
     queued: U64  # contents taken so far; their order
     records: U32  # read in the base epoch's topic
     size: U64  # their bytes
+    seen: U32  # messages opened since we last said what we saw (spec 10.11)
+    heads_at: U64  # when that was; 0: not in this epoch
+    answered: U32  # key requests answered in the minute that began then
+    answered_since: U64
+
+
+@shape
+class Ended:
+    """How far a chain was read when its epoch closed: what is not asked for again (spec 10.7)."""
+
+    device: Bytes16
+    generation: U32
+    iteration: U32
+    skipped: Annotated[tuple[U32, ...], Many(limits.MAX_SKIPPED_PER_CHAIN)]
 
 
 @shape
@@ -84,6 +98,9 @@ class EpochCore:
     author: Bytes16  # the device whose entry opened it
     keys: EpochKeys | None
     carried: bool  # carries are still held
+    ended: Annotated[
+        tuple[Ended, ...], Many(limits.MAX_GENERATIONS * limits.MAX_GROUP_DEVICES)
+    ] = ()
 
 
 @shape
@@ -123,10 +140,12 @@ class HeldFrame:
 
 @shape
 class KeyAsked:
-    """How often a chain was asked for (spec 10.7)."""
+    """A chain, or frames of it, that are missing and asked for (spec 10.7)."""
 
-    count: U8
-    last: U64
+    count: U8  # requests so far
+    due: U64  # the next one, not before
+    frames: U32  # that somebody's count shows, and that are not held
+    given: U32  # of those, come by resend
 
 
 @shape

@@ -46,7 +46,12 @@ from groupcrypt.protocol.sender_key.report import (
     check_report,
     report,
 )
-from groupcrypt.protocol.sender_key.skipped import drop_skipped, oldest_skipped, skipped_count
+from groupcrypt.protocol.sender_key.skipped import (
+    drop_skipped,
+    oldest_skipped,
+    skipped_count,
+    skipped_iterations,
+)
 from groupcrypt.protocol.sender_key.vouch import (
     Vouch,
     accept_vouch,
@@ -101,4 +106,5 @@ __all__ = [
     "seal",
     "seal_control",
     "skipped_count",
+    "skipped_iterations",
 ]

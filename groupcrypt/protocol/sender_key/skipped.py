@@ -104,6 +104,16 @@ def skipped_count(skipped: Mapping[int, SkippedBlock]) -> int:
     return sum(block.mask.bit_count() for block in skipped.values())
 
 
+def skipped_iterations(chain: ReceivingChain) -> tuple[int, ...]:
+    """The iterations that were passed over and whose keys are held, in order."""
+    return tuple(
+        index * BLOCK + bit
+        for index, block in sorted(chain.skipped.items())
+        for bit in range(BLOCK)
+        if block.mask >> bit & 1
+    )
+
+
 def oldest_skipped(chain: ReceivingChain) -> int | None:
     """The second at which the oldest held block was stored, or None if none is held."""
     return min((block.stored for block in chain.skipped.values()), default=None)

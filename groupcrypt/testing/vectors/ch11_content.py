@@ -8,10 +8,12 @@ from typing import Any
 
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.content import (
+    ChainHead,
     Content,
     ContentType,
     CustomContent,
     Envelope,
+    HeadsContent,
     LeaveContent,
     ReceiptContent,
     ReceiptKind,
@@ -36,8 +38,15 @@ _GOOD: list[tuple[str, str, Content, int]] = [
     ("11.4", "read, two messages", ReceiptContent(ReceiptKind.READ, (b"i" * 16, bytes(16))), 0),
     ("11.5", "custom content", CustomContent("example.org/poll", b"\0\1\xff"), 0),
     ("11.2", "a leave proposal", LeaveContent(b"as chapter 09 signs it"), 0),
+    (
+        "11.2",
+        "heads of two chains",
+        HeadsContent(
+            4, (ChainHead(b"d" * 16, 7, 3, b"h" * 16), ChainHead(b"e" * 16, 0, 2**63, bytes(16)))
+        ),
+        0,
+    ),
     ("11.6", "a type of a later version", Unknown(4711, b"\xc1 any bytes"), 2**32 - 1),
-    ("11.6", "the reserved type", Unknown(ContentType.HEADS, b""), 0),
 ]
 _BAD: list[tuple[str, str, str, bytes]] = [
     ("11.1", "nothing", "malformed", b""),
@@ -73,6 +82,19 @@ _BAD: list[tuple[str, str, str, bytes]] = [
         "a proposal of 1025 bytes",
         "malformed",
         wire.encode(Envelope(ContentType.LEAVE, 0, 0, wire.encode(LeaveContent(bytes(1025))))),
+    ),
+    (
+        "11.2",
+        "heads of 65 chains",
+        "malformed",
+        wire.encode(
+            Envelope(
+                ContentType.HEADS,
+                0,
+                0,
+                b"\x92\x00\xdc\x00\x41" + 65 * wire.encode(ChainHead(bytes(16), 0, 1, bytes(16))),
+            )
+        ),
     ),
 ]
 
@@ -131,5 +153,16 @@ def _shown(content: Content) -> dict[str, Any]:
             return {"type": int(ContentType.CUSTOM), "name": name, "data": data.hex()}
         case LeaveContent(proposal=proposal):
             return {"type": int(ContentType.LEAVE), "proposal": proposal.hex()}
+        case HeadsContent(epoch=epoch, chains=chains):
+            lines = [
+                {
+                    "device": line.device.hex(),
+                    "generation": line.generation,
+                    "count": line.count,
+                    "head": line.head.hex(),
+                }
+                for line in chains
+            ]
+            return {"type": int(ContentType.HEADS), "epoch": epoch, "chains": lines}
         case Unknown(type=number, body=body):
             return {"type": number, "body": body.hex()}
