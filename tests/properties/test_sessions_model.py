@@ -144,7 +144,6 @@ class SessionsModel(RuleBasedStateMachine):
 
 
 TestSessionsModel = SessionsModel.TestCase
-# The same examples every time: a search among others finds the known gap of decision 0023.
 TestSessionsModel.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None, derandomize=True, database=None
+    max_examples=80, stateful_step_count=40, deadline=None, database=None
 )

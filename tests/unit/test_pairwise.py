@@ -27,6 +27,7 @@ from groupcrypt.errors import (
 from groupcrypt.protocol import handshake, limits, pairwise, primitives, ratchet
 from groupcrypt.protocol.pairwise import AwaitingReply, Established, Session, Wedged
 from groupcrypt.protocol.pairwise import envelope as envelopes
+from groupcrypt.protocol.pairwise.session import Retired
 from groupcrypt.protocol.ratchet import Chain
 from groupcrypt.protocol.wire import decode, encode
 from groupcrypt.testing.pair import End, make_ends, make_pair
@@ -400,9 +401,79 @@ def test_a_start_that_was_kept_back_does_not_come_up_again() -> None:
     a.receive(b.seal(b"x"))
     b.receive(a.seal(b"y"))
     current = b.held().channel.id
-    assert b.receive(kept_back) == b"old"  # delivered all the same
+    refuses(b, kept_back, Expired)  # what it resumed is gone by now
     assert b.held().channel.id == current
     assert b.receive(a.seal(b"z")) == b"z"
+
+
+@pytest.mark.spec("07.4-3")
+def test_messages_of_a_start_that_was_overtaken_are_delivered_all_the_same() -> None:
+    a, b = make_pair()
+    a.start(b)
+    kept_back, more = a.seal(b"old"), a.seal(b"older")
+    a.start(b)
+    b.receive(a.seal(b"new"))
+    current = b.held().channel.id
+    assert [b.receive(kept_back), b.receive(more)] == [b"old", b"older"]
+    assert b.held().channel.id == current == a.held().channel.id
+
+
+def apart(*, proven: bool = True) -> tuple[End, End]:
+    """Two ends that know two channels: a is on the one above, b on the one below."""
+    a, b = make_pair()
+    below = b.held().channel
+    a.now = b.now = a.now + HOUR
+    a.start(b)
+    b.receive(a.seal(b"x"))
+    a.receive(b.seal(b"y"))
+    high, link = b.held().channel, b.held().link
+    others = tuple(one for one in link.retired if one.channel.id != below.id)
+    above = Retired(replace(high, proven=proven), int(b.now) + HOUR)
+    b.session = Established(replace(link, retired=(above, *others)), below)
+    return a, b
+
+
+@pytest.mark.spec("07.4-1")
+@pytest.mark.spec("07.4-5")
+@pytest.mark.parametrize("first", ["above", "below"])
+def test_two_sides_on_different_channels_end_on_the_one_above(first: str) -> None:
+    a, b = apart()
+    high, low = a.held().channel.id, b.held().channel.id
+    of_a, of_b = a.seal(b"on the one above"), b.seal(b"on the one below")
+    if first == "below":
+        assert a.receive(of_b) == b"on the one below" and a.held().channel.id == high
+    assert b.receive(of_a) == b"on the one above" and b.held().channel.id == high
+    if first == "above":
+        assert a.receive(of_b) == b"on the one below" and a.held().channel.id == high
+    assert b.receive(a.seal(b"1")) == b"1" and a.receive(b.seal(b"2")) == b"2"
+    assert low in [one.channel.id for one in b.held().link.retired]
+    a.start(b)  # and what b resumes by is known to a
+    assert b.receive(a.seal(b"3")) == b"3" and b.held().proven and b.last().started
+
+
+@pytest.mark.spec("07.4-5")
+def test_an_unproven_channel_does_not_come_up_in_the_place_of_a_proven_one() -> None:
+    a, b = apart(proven=False)
+    low = b.held().channel.id
+    assert b.receive(a.seal(b"x")) == b"x"
+    assert b.held().channel.id == low and b.held().proven and not b.last().proven
+
+
+@pytest.mark.spec("07.4-5")
+def test_a_wedged_session_is_cured_by_a_message_on_the_channel_above() -> None:
+    a, b = apart()
+    b.session = pairwise.wedge(b.held(), b.now)
+    assert b.receive(a.seal(b"x")) == b"x"
+    assert isinstance(b.held(), Established)
+    assert a.receive(b.seal(b"y")) == b"y"
+
+
+@pytest.mark.spec("07.4-5")
+def test_the_highest_clock_does_not_end_the_starts() -> None:
+    a, b = make_pair()
+    b.session = replace(b.held(), channel=replace(b.held().channel, created=2**64 - 1))
+    b.start(a)
+    assert b.held().created == 2**64 - 1
 
 
 @pytest.mark.spec("07.4-3")

@@ -28,10 +28,12 @@ from groupcrypt.protocol.pairwise.session import (
     Link,
     Session,
     Wedged,
+    above,
     after_opening,
     after_sealing,
     ids,
     prune,
+    retire,
 )
 from groupcrypt.protocol.pairwise.starts import (
     Received,
@@ -139,9 +141,19 @@ def _on_retired(
         channel, payload = open_on(me, link.retired[place].channel, inner, now)
     except TooFarAhead as error:  # the session is not at fault
         raise Expired("a retired channel lost too much") from error
-    moved = replace(link.retired[place], channel=channel)
-    retired = (*link.retired[:place], moved, *link.retired[place + 1 :])
-    opened: Session = replace(session, link=replace(link, retired=retired))
+    opened: Session
+    if above(channel, session.channel) and (channel.proven or not session.proven):
+        # The peer holds both, or will: the higher start is the one both go on with.
+        others = (*link.retired[:place], *link.retired[place + 1 :])
+        link = after_opening(link, link.retired[place].channel, channel)
+        if channel.proven:
+            link = replace(link, named=channel.ratchet.resumption)
+        link = retire(replace(link, retired=others), session.channel, now)
+        opened = Established(link, channel)
+    else:
+        moved = replace(link.retired[place], channel=channel)
+        retired = (*link.retired[:place], moved, *link.retired[place + 1 :])
+        opened = replace(session, link=replace(link, retired=retired))
     return Received(opened, prekeys, payload, started=False, proven=channel.proven, lists=None)
 
 

@@ -185,6 +185,11 @@ def _ended(link: Link, gone: Sequence[Retired]) -> bytes:
     return (b"".join(one.channel.id for one in gone) + link.ended)[: 8 * _ENDED_IDS]
 
 
+def above(one: Channel, other: Channel) -> bool:
+    """The order of starts, the same on both sides: the later one, or the higher key (spec 07.4)."""
+    return (one.created, one.base) > (other.created, other.base)
+
+
 def ids(joined: bytes) -> list[bytes]:
     """The channel ids that stand one after the other in these bytes."""
     return [joined[at : at + 8] for at in range(0, len(joined), 8)]

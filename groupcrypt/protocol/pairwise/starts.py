@@ -9,6 +9,7 @@ The agreement itself is chapter 05.
 """
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from groupcrypt.errors import (
     AuthenticationFailed,
@@ -27,6 +28,7 @@ from groupcrypt.protocol.pairwise.session import (
     Established,
     Link,
     Session,
+    above,
     after_resuming,
     ids,
     known_ids,
@@ -35,6 +37,8 @@ from groupcrypt.protocol.pairwise.session import (
     secret_named,
 )
 from groupcrypt.protocol.primitives import Entropy
+
+_LAST_CLOCK: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,7 +82,7 @@ def start(  # noqa: PLR0913  # what a start names, and what it may answer
     key = None if one_time is None else handshake.read_one_time(one_time, peer)
     held = None if resumption is None else prune(resumption, now)
     link = new_link(me, peer) if held is None else held.link
-    created = max(int(now), link.heard + 1, 0 if held is None else held.created + 1)
+    created = _next_clock(held, link, now)
     made = handshake.initiate(
         me,
         bundle,
@@ -100,6 +104,13 @@ def start(  # noqa: PLR0913  # what a start names, and what it may answer
     if held is not None:
         link = retire(link, held.channel, now)
     return AwaitingReply(replace(link, started=int(now)), channel, made.hello)
+
+
+def _next_clock(held: Session | None, link: Link, now: float) -> int:
+    """Higher than the clock of every start that this side knows and believes (spec 07.4)."""
+    known = [one.channel.created for one in link.retired if one.channel.proven]
+    known += [] if held is None else [held.created]
+    return min(max(int(now), link.heard + 1, *(clock + 1 for clock in known)), _LAST_CLOCK)
 
 
 def new_link(me: LocalIdentity, peer: DeviceCertificate) -> Link:
@@ -209,7 +220,7 @@ def _ours_wins(ours: Channel, theirs: Channel, hello: Hello) -> bool:
         return False
     if ours.resumed != theirs.resumed:
         return theirs.resumed
-    return ours.base < theirs.base
+    return above(ours, theirs)
 
 
 def heard_until(link: Link, created: int, now: float) -> int:

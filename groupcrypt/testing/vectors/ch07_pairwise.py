@@ -66,7 +66,7 @@ def _crossings() -> list[Vector]:
         script.start()
         script.far.start(script.near)
         ours, theirs = script.seal(b"ours"), script.far.seal(b"theirs")
-        ours_wins = script.near.held().channel.base < script.far.held().channel.base
+        ours_wins = script.near.held().channel.base > script.far.held().channel.base
         script.receive(theirs)
         script.far.receive(ours)
         script.far.receive(script.seal(b"on the one that stays"))
