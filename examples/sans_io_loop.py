@@ -45,6 +45,9 @@ class Shell:
             prekey = ask(device.take_request(name, place, slot)).item
             self.do(device.bundle_arrived, self.state, name, slot, prekey)
             return True
+        for account, card in device.wanted_records(self.state, now=time.time()).items():
+            self.do(device.record_arrived, self.state, account, ask(SlotGet(card.slot_name)))
+            return True
         for at in device.subscriptions(self.state):
             for found in ask(Read(at.read_token, at.write_hash, at.after, 1, at.kind)).entries:
                 entry = TopicRecord(at.topic, found.seq, found.prev, found.mid, found.body)

@@ -213,6 +213,27 @@ class NotAllowed(RemoteError):
     spec = "09.6"
 
 
+class NotListed(RemoteError):
+    """A device that its account's newest device list does not have (any more)."""
+
+    code = "not-listed"
+    spec = "12.2"
+
+
+class StaleSlot(RemoteError):
+    """The server shows an older value of a slot than one that was read before."""
+
+    code = "stale-slot"
+    spec = "12.2"
+
+
+class NoRoom(RemoteError):
+    """What others can make this device keep or do has a bound, and it is reached."""
+
+    code = "no-room"
+    spec = "12.3"
+
+
 class RosterFork(RemoteError):
     """A device states another log for one epoch."""
 

@@ -38,8 +38,8 @@ from groupcrypt.protocol.broadcast import (
 )
 from groupcrypt.protocol.device import Subscription
 from groupcrypt.protocol.device.state import DeviceState, OutboxRow, TopicRecord
-from groupcrypt.protocol.identifiers import DeviceId, TopicId
-from groupcrypt.protocol.identity import DeviceEntry
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, TopicId
+from groupcrypt.protocol.identity import Card, DeviceEntry
 
 BATCH: Final = 64  # of what came in, before anybody else has a turn
 TAGS: Final = 2**31 - 1
@@ -76,7 +76,7 @@ class Session:
         self._topics: dict[TopicId, _Topic] = {}
         self._forgotten = False  # a topic has to be asked for anew
         self._reread: dict[TopicId, int] = {}  # cursors from which a topic was read again
-        self._fetching: set[DeviceId] = set()
+        self._fetching: set[DeviceId | AccountId] = set()
 
     async def run(self) -> None:
         """Work until the connection is over; raises why (a `TransportError`, if all is well)."""
@@ -242,10 +242,10 @@ class Session:
             self._forgotten = True
             self._core.nudge()
 
-    # --- prekey bundles ------------------------------------------------------------------------
+    # --- slots of others -----------------------------------------------------------------------
 
     async def _fetch(self) -> None:
-        """Fetch the bundles that waiting letters need, a few at a time."""
+        """Fetch the bundles that waiting letters need, and records that are out of date."""
         core = self._core
         limit = trio.CapacityLimiter(FETCHES)
         while True:
@@ -254,6 +254,10 @@ class Session:
                 if name not in self._fetching:
                     self._fetching.add(name)
                     self._start(partial(self._fetch_one, limit, name, entry))
+            for account, card in device.wanted_records(state, now=core.clock()).items():
+                if account not in self._fetching:
+                    self._fetching.add(account)
+                    self._start(partial(self._fetch_record, limit, account, card))
             waiting = any(peer.waiting for peer in state.peers.values())
             with trio.move_on_after(FETCH_AGAIN if waiting else inf):
                 await changed.wait()
@@ -268,15 +272,30 @@ class Session:
         self._fetching.discard(name)
         self._core.nudge()
 
+    async def _fetch_record(
+        self, limit: trio.CapacityLimiter, account: AccountId, card: Card
+    ) -> None:
+        async with limit:
+            held = await self._slot(card.slot_name)
+        self._core.take(partial(device.record_arrived, account=account, held=held))
+        await self._core.flush()
+        self._fetching.discard(account)
+        self._core.nudge()
+
+    async def _slot(self, name: bytes) -> SlotValue | None:
+        """What a slot holds, None where the server has nothing to show."""
+        try:
+            held = await self._connection.ask(SlotGet(name))
+        except ServerRefused:
+            return None
+        return held if isinstance(held, SlotValue) else None
+
     async def _bundle(
         self, name: DeviceId, entry: DeviceEntry
     ) -> tuple[SlotValue | None, bytes | None]:
         """A device's bundle and a one-time prekey, as far as the server has them."""
-        try:
-            held = await self._connection.ask(SlotGet(entry.slot_name))
-        except ServerRefused:
-            return None, None
-        if not isinstance(held, SlotValue):
+        held = await self._slot(entry.slot_name)
+        if held is None:
             return None, None
         try:
             taken = await self._connection.ask(device.take_request(name, entry, held))

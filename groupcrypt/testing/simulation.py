@@ -330,6 +330,14 @@ class Simulation:
             )
             actor.adopt(step)
             return True
+        for account, card in device.wanted_records(actor.state, now=self.now).items():
+            held = self.server.answer(SlotGet(card.slot_name), now=int(self.now))
+            value = held if isinstance(held, SlotValue) else None
+            step = device.record_arrived(
+                actor.state, account, value, now=self.now, entropy=actor.entropy
+            )
+            actor.adopt(step)
+            return True
         return False
 
     def _tick(self, actor: Device) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from groupcrypt.protocol import device, pairwise, wire
 from groupcrypt.protocol.broadcast import SlotValue, TopicKind, read_request, sign_slot
 from groupcrypt.protocol.broadcast.requests import Append, Request
+from groupcrypt.protocol.device.account import own_list
 from groupcrypt.protocol.device.post import Payload, PayloadItem
 from groupcrypt.protocol.device.state import DeviceState, OutboxRow, Step, TopicRecord, Work
 from groupcrypt.protocol.events import Event, Rejected
@@ -54,19 +55,28 @@ def next_record(world: Simulation, name: str, topic_index: int, body: bytes) -> 
 
 
 def payload_from(
-    world: Simulation, sender: str, to: str, *items: tuple[int, bytes], ahead: int = 0
+    world: Simulation,
+    sender: str,
+    to: str,
+    *items: tuple[int, bytes],
+    ahead: int = 0,
+    states: tuple[int, bytes] | None = None,
 ) -> TopicRecord:
-    """What `to` gets if `sender` says this on their session; `ahead` skips serials."""
+    """What `to` gets if `sender` says this on their session.
+
+    `ahead` skips serials; `states` is the device list it names, its own if none is given.
+    """
     one, other = world.devices[sender], world.devices[to]
     peer = one.state.peers[other.state.device]
     assert isinstance(peer.session, Established)
+    listed = own_list(one.state)
     payload = Payload(
         peer.core.stream,
         peer.core.sent + 1 + ahead,
         peer.core.their_stream,
         peer.core.heard,
-        1,
-        bytes(32),
+        listed.version if states is None else states[0],
+        listed.hash if states is None else states[1],
         (),
         tuple(PayloadItem(kind, body) for kind, body in items),
     )
@@ -88,11 +98,13 @@ def work(world: Simulation, name: str) -> Work:
     return Work(world.devices[name].state, world.now, SeededEntropy(2))
 
 
-def slot_of(raw: bytes, listed: DeviceList, seed: bytes = b"slot") -> tuple[Card, SlotValue]:
+def slot_of(
+    raw: bytes, listed: DeviceList, seed: bytes = b"slot", version: int = 1
+) -> tuple[Card, SlotValue]:
     """A card and the slot it names, with this value in it."""
     entropy = SeededEntropy(seed)
     key, opening = SigningKey.generate(entropy), entropy(32)
-    put = sign_slot(key, 1, seal_slot(opening, raw, entropy))
+    put = sign_slot(key, version, seal_slot(opening, raw, entropy))
     card = Card(listed.account, "sim:1", PIN, put.name, opening)
     return card, SlotValue(put.public, put.version, put.value, put.signature)
 

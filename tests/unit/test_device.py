@@ -210,7 +210,7 @@ def test_lists_only_grow_and_forks_pause(shared: World) -> None:
     assert kinds(made.events) == ["ContactSeen"]
     people.learn(made, record_of(forked.listed))
     paused = made.state.people[first.account]
-    assert paused == replace(grown, paused=True)
+    assert paused == replace(grown, paused=True, offered=record_of(forked.listed))
     assert isinstance(made.events[-1], IdentityAlarm)
     message = MessageId(bytes(16))
     with pytest.raises(IdentityChanged):
@@ -220,7 +220,8 @@ def test_lists_only_grow_and_forks_pause(shared: World) -> None:
     with pytest.raises(IdentityChanged):
         device.add_members(made.state, group, (first.account,), now=world.now, entropy=RANDOM)
     after = device.accept_identity(made.state, first.account, now=world.now, entropy=RANDOM)
-    assert after.state.people[first.account] == replace(grown, paused=False)
+    accepted = after.state.people[first.account]
+    assert people.device_list_of(accepted) == forked.listed and not accepted.paused
     device.send_direct(
         after.state, first.account, message, TextContent("x"), now=world.now, entropy=RANDOM
     )

@@ -88,7 +88,7 @@ def world(size: int) -> World:
         for one in (me, *(other.me for other in others))
     }
     chains = {(owner, GENERATION): _received(chain, context) for owner, chain in own.items()}
-    known = {AccountId(one.me.account): Person(one.record, "", False, False) for one, _, _ in met}
+    known = {AccountId(one.me.account): Person(one.record) for one, _, _ in met}
     author = replace(
         author,
         people=known,
@@ -98,7 +98,7 @@ def world(size: int) -> World:
     seen = _whole(author)
     theirs = {**peers, me.device: _peer(member, seen, met[0][2])}
     joiners = {me.device: _peer(joiner, seen, met[-1][2])}
-    home = {author.account: Person(seen.record, "", False, False)}
+    home = {author.account: Person(seen.record)}
     member = replace(
         member,
         people={**known, **home},

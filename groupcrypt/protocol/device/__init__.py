@@ -17,9 +17,11 @@ from groupcrypt.protocol.device.arrivals import (
     bundle_arrived,
     history_lost,
     receive,
+    record_arrived,
     replied,
     take_request,
     wanted,
+    wanted_records,
 )
 from groupcrypt.protocol.device.calls import (
     accept_identity,
@@ -74,6 +76,7 @@ __all__ = [
     "pending",
     "policy_data",
     "receive",
+    "record_arrived",
     "remove_data",
     "replied",
     "restored",
@@ -90,4 +93,5 @@ __all__ = [
     "unread",
     "update",
     "wanted",
+    "wanted_records",
 ]

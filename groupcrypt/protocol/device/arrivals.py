@@ -32,8 +32,8 @@ from groupcrypt.protocol.device.state import (
 from groupcrypt.protocol.device.step import step
 from groupcrypt.protocol.device.views import mailbox_topic
 from groupcrypt.protocol.events import Rejected, UploadRefused
-from groupcrypt.protocol.identifiers import DeviceId, GroupId, TopicId
-from groupcrypt.protocol.identity import DeviceEntry
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
+from groupcrypt.protocol.identity import Card, DeviceEntry
 from groupcrypt.protocol.primitives import Entropy
 
 TRIM_AFTER = 32
@@ -69,6 +69,7 @@ def _mail(work: Work, record: TopicRecord) -> None:
         work.events.append(Rejected(error.code, None, f"envelope: {error}"))
         return
     device = sender.device
+    people.hear_list(work, sender.account, payload.list_version, payload.list_hash)
     items = payload.items if post.note(work, device, payload) else ()
     for item in items:
         before = work.state
@@ -143,6 +144,29 @@ def _refused(work: Work, row: OutboxRow, number: int) -> None:
 def wanted(state: DeviceState, *, now: float) -> dict[DeviceId, DeviceEntry]:
     """Devices whose bundle is needed, and the slots they lie in (spec 12.3)."""
     return sessions.wanted(state, now)
+
+
+def wanted_records(state: DeviceState, *, now: float) -> dict[AccountId, Card]:
+    """Accounts whose slot is to be read, and the cards that name the slots (spec 12.2)."""
+    return people.wanted(state, now)
+
+
+def record_arrived(
+    state: DeviceState, account: AccountId, held: SlotValue | None, *, now: float, entropy: Entropy
+) -> Step:
+    """A slot asked for by `wanted_records` came, or could not be had: None (spec 12.2)."""
+
+    def act(work: Work) -> None:
+        people.asked(work, account)
+        before = work.state
+        try:
+            if held is not None:
+                people.record_arrived(work, account, held)
+        except RemoteError as error:
+            work.state = before
+            work.events.append(Rejected(error.code, None, f"account record: {error}"))
+
+    return step(state, now, entropy, act)
 
 
 def take_request(device: DeviceId, entry: DeviceEntry, held: SlotValue) -> PoolTake:

@@ -12,15 +12,18 @@ from groupcrypt.errors import (
     IdentityChanged,
     NotPermitted,
     RemoteError,
+    StaleSlot,
     UnknownDevice,
 )
 from groupcrypt.protocol import broadcast, identity
 from groupcrypt.protocol.broadcast import SlotValue
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device.state import DeviceState, Person, Work
+from groupcrypt.protocol.device.state import DeviceState, Person, SeenSlot, Stated, Work
 from groupcrypt.protocol.events import ContactSeen, IdentityAlarm
 from groupcrypt.protocol.identifiers import AccountId, DeviceId
 from groupcrypt.protocol.identity import Card, DeviceEntry, DeviceList, read_account_record
+
+RECORD_PATIENCE_MS = 3_600_000  # between two readings of an account's slot for one statement
 
 
 def add_contact(work: Work, contact: Card, held: SlotValue) -> AccountId:
@@ -32,12 +35,19 @@ def add_contact(work: Work, contact: Card, held: SlotValue) -> AccountId:
         raise AuthenticationFailed("the slot belongs to another account than the card")
     if listed.account == work.state.account:
         raise NotPermitted("this is your own card: give it to others, and import theirs")
+    before = work.state.people.get(listed.account)
+    slot = newer_slot(None if before is None else before.slot, contact.slot_name, held)
     learn(work, record)
     person = work.state.people[listed.account]
-    if not person.card:
-        person = replace(person, card=str(contact))
-        work.set(people={**work.state.people, listed.account: person})
+    _put(work, listed.account, replace(person, card=person.card or str(contact), slot=slot))
     return listed.account
+
+
+def newer_slot(seen: SeenSlot | None, name: bytes, held: SlotValue) -> SeenSlot:
+    """What is to be remembered of a slot's value; raises `StaleSlot` for an older one (12.2)."""
+    if seen is not None and seen.name == name and held.version < seen.version:
+        raise StaleSlot("a slot holds an older value than it did before")
+    return SeenSlot(name, held.version)
 
 
 def learn(work: Work, record: bytes) -> None:
@@ -48,7 +58,7 @@ def learn(work: Work, record: bytes) -> None:
         return
     person = work.state.people.get(account)
     if person is None:
-        work.set(people={**work.state.people, account: Person(record, "", False, False)})
+        _put(work, account, Person(record))
         work.events.append(ContactSeen(account))
         return
     if person.record == record:
@@ -60,11 +70,100 @@ def learn(work: Work, record: bytes) -> None:
         if listed.hash != old.hash:
             identity.check_succession(old, listed)
     except RemoteError:
-        paused = replace(person, paused=True)
-        work.set(people={**work.state.people, account: paused})
-        work.events.append(IdentityAlarm(account))
+        if person.offered != record:
+            _alarm(work, account, replace(person, offered=record))
         return
-    work.set(people={**work.state.people, account: replace(person, record=record)})
+    _take(work, account, person, record)
+    _settle(work, account)
+
+
+def _take(work: Work, account: AccountId, person: Person, record: bytes) -> None:
+    """A record in the place of the one before; devices that its list dropped are forgotten."""
+    _put(work, account, replace(person, record=record))
+    for device, peer in list(work.state.peers.items()):
+        if peer.core.account == account and not has_device(work.state, account, device):
+            work.drop_peer(device)
+
+
+def _alarm(work: Work, account: AccountId, person: Person) -> None:
+    _put(work, account, replace(person, paused=True))
+    if not person.paused:
+        work.events.append(IdentityAlarm(account))
+
+
+def hear_list(work: Work, account: AccountId, version: int, list_hash: bytes) -> None:
+    """What a listed device states of its account's list: is it the one we hold? (spec 12.2)."""
+    person = work.state.people.get(account)
+    if person is None:
+        return
+    known, stated = device_list_of(person), person.stated
+    said = Stated(version, list_hash, 0)
+    if version > known.version:
+        if stated is None or version > stated.version:
+            _put(work, account, replace(person, stated=said))
+    elif known.hash_at(version) not in (list_hash, None) and not _same(stated, said):
+        _alarm(work, account, replace(person, stated=said))
+
+
+def _same(one: Stated | None, other: Stated) -> bool:
+    return one is not None and (one.version, one.hash) == (other.version, other.hash)
+
+
+def _settle(work: Work, account: AccountId) -> None:
+    """Compare a list that was learned with what a device had stated before."""
+    person = work.state.people[account]
+    stated, known = person.stated, device_list_of(person)
+    if stated is None or stated.version > known.version:
+        return
+    if known.hash_at(stated.version) in (stated.hash, None):
+        _put(work, account, replace(person, stated=None))
+    else:
+        _alarm(work, account, person)
+
+
+def wanted(state: DeviceState, now: float) -> dict[AccountId, Card]:
+    """Accounts whose record is to be fetched: a device named a newer list than ours (12.2)."""
+    ms = int(now * 1000)
+    return {
+        account: Card.parse(person.card)
+        for account, person in state.people.items()
+        if person.stated is not None
+        and person.card
+        and ms - person.stated.asked_at >= RECORD_PATIENCE_MS
+    }
+
+
+def record_arrived(work: Work, account: AccountId, held: SlotValue) -> None:
+    """The slot of an account that `wanted` named; may raise a `RemoteError` (spec 12.2)."""
+    person = work.state.people.get(account)
+    if person is not None and person.card:
+        add_contact(work, Card.parse(person.card), held)
+
+
+def asked(work: Work, account: AccountId) -> None:
+    """An account's slot was read, with what outcome ever: not again for a while."""
+    person = work.state.people.get(account)
+    if person is not None and person.stated is not None:
+        stated = replace(person.stated, asked_at=work.ms)
+        _put(work, account, replace(person, stated=stated))
+
+
+def newest_list(state: DeviceState, account: AccountId) -> DeviceList | None:
+    """The newest list held of an account, from its record or from the log of a group."""
+    person = state.people.get(account)
+    found = [] if person is None else [device_list_of(person)]
+    for group in state.groups.values():
+        for roster in (group.base.roster, group.roster):
+            member = roster.members.get(account)
+            if member is not None:
+                found.append(member.listed)
+    return max(found, key=lambda listed: listed.version, default=None)
+
+
+def has_device(state: DeviceState, account: AccountId, device: DeviceId) -> bool:
+    """Whether the newest list held of an account has this device; so has an unknown one (12.2)."""
+    listed = newest_list(state, account)
+    return listed is None or any(each.device == device for each in listed.devices)
 
 
 def device_list_of(person: Person) -> DeviceList:
@@ -77,11 +176,12 @@ def _put(work: Work, account: AccountId, person: Person) -> None:
 
 
 def accept(work: Work, account: AccountId) -> None:
-    """The user accepts the account as it is now (spec 02.6)."""
+    """The user accepts the account as it is now, with the list that alarmed (spec 02.6, 12.2)."""
     person = work.state.people.get(account)
     if person is None:
         raise UnknownDevice("no contact with this id: import its contact card first")
-    _put(work, account, replace(person, paused=False, verified=False))
+    accepted = replace(person, paused=False, verified=False, offered=None)
+    _take(work, account, accepted, person.offered or person.record)
 
 
 def set_verified(work: Work, account: AccountId) -> None:

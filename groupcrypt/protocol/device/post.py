@@ -14,6 +14,7 @@ from groupcrypt.errors import Exhausted
 from groupcrypt.protocol import limits, pairwise, wire
 from groupcrypt.protocol.broadcast import Append, TopicKind, token_hash, write_request
 from groupcrypt.protocol.device import account as own
+from groupcrypt.protocol.device import people
 from groupcrypt.protocol.device.state import (
     Address,
     DeviceState,
@@ -82,6 +83,7 @@ def stranger(work: Work, account: AccountId) -> Peer:
         reset_at=0,
         renew=None,
         asked_at=0,
+        slot=None,
         stream=work.entropy(8),
         sent=0,
         repeat=False,
@@ -107,6 +109,8 @@ def queue(
     renew: bytes | None = None,
 ) -> None:
     """Add an item for a device; `seal_all` sends it at the end of the step."""
+    if not people.has_device(work.state, account, device):
+        return  # its account dropped it: nothing is sent to it any more (spec 12.2)
     peer = work.state.peers.get(device)
     if peer is None:
         peer = stranger(work, account)
@@ -123,7 +127,9 @@ def seal_all(work: Work) -> None:
     """Seal what waits for every device touched in this step."""
     for device in sorted(work.touched):
         peer = work.state.peers[device]
-        if peer.core.renew is None and _usable(peer) and (peer.waiting or peer.core.repeat):
+        listed = people.has_device(work.state, AccountId(peer.core.account), device)
+        due = peer.waiting or peer.core.repeat
+        if listed and due and peer.core.renew is None and _usable(peer):
             _seal(work, device, peer)
     work.touched.clear()
 

@@ -117,6 +117,11 @@ def _peers(changes: Changes, old: Mapping[DeviceId, Peer], new: Mapping[DeviceId
             _waiting(changes, device, before.waiting if before else (), peer.waiting)
         unacked: Mapping[int, SentPayload] = before.unacked if before else {}
         _map(changes, b"u/" + device, unacked, peer.unacked, (_number, wire.encode))
+    for device in old.keys() - new.keys():
+        changes[b"p/" + device] = None
+        changes[b"s/" + device] = None
+        _waiting(changes, device, old[device].waiting, ())
+        _map(changes, b"u/" + device, old[device].unacked, {}, (_number, wire.encode))
 
 
 def _waiting(

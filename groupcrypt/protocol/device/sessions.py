@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from groupcrypt.errors import (
     AuthenticationFailed,
+    NotListed,
     RemoteError,
     UnknownDevice,
     UnknownPrekey,
@@ -81,6 +82,7 @@ def start(
     peer = work.state.peers.get(device)
     if peer is None or not _wants_start(peer, work.now):
         return
+    slot = people.newer_slot(peer.core.slot, entry.slot_name, held)
     bundle = _bundle(device, entry, held)
     account = AccountId(peer.core.account)
     if bundle.body.certificate.account != account:
@@ -102,7 +104,14 @@ def start(
     )
     first = Address(bundle.body.mailbox_token, bundle.body.mailbox)
     core = replace(
-        peer.core, first=first, greeted=False, renew=None, reset_at=work.ms, asked_at=0, repeat=True
+        peer.core,
+        first=first,
+        greeted=False,
+        renew=None,
+        reset_at=work.ms,
+        asked_at=0,
+        repeat=True,
+        slot=slot,
     )
     work.set_peer(device, replace(peer, core=core, session=session))
     work.events.append(SessionStarted(device, session.proven))
@@ -131,6 +140,7 @@ def open_envelope(work: Work, body: bytes) -> tuple[Sender, Payload]:
     inner = pairwise.unwrap(work.me, body)
     device = inner.sender
     peer = work.state.peers.get(device)
+    _check_listed(work, inner, peer)
     session = None if peer is None else peer.session
     try:
         received = pairwise.receive(
@@ -163,6 +173,25 @@ def open_envelope(work: Work, body: bytes) -> tuple[Sender, Payload]:
     work.touched.add(device)
     payload = wire.decode(Payload, received.payload, limits.MAX_PAIRWISE_BYTES)
     return Sender(device, account, received.proven), payload
+
+
+def _check_listed(work: Work, inner: Inner, peer: Peer | None) -> None:
+    """Refuse a device that its account dropped, or has not told us of yet (spec 12.2)."""
+    hello = inner.hello
+    if hello is not None:
+        account = AccountId(hello.certificate.account)
+    elif peer is not None:
+        account = AccountId(peer.core.account)
+    else:
+        return
+    listed = people.newest_list(work.state, account)
+    if listed is None or any(each.device == inner.sender for each in listed.devices):
+        return
+    if hello is not None and hello.own_list.version > listed.version:
+        identity.check_certificate(hello.certificate)
+        pairwise.check_sender(work.me, inner, hello.certificate)
+        people.hear_list(work, account, hello.own_list.version, hello.own_list.hash)
+    raise NotListed("the account of this device does not list it")
 
 
 def _judge(

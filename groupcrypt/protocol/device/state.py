@@ -76,13 +76,33 @@ class DeviceCore:
 
 
 @shape
+class SeenSlot:
+    """The newest value of another's slot that was read: an older one is refused (spec 12.2)."""
+
+    name: Bytes32
+    version: U64
+
+
+@shape
+class Stated:
+    """A device list of its account that a device named, and we do not hold (spec 12.2)."""
+
+    version: U32
+    hash: Bytes32
+    asked_at: U64  # when the account's slot was last read for it, milliseconds; 0: never
+
+
+@shape
 class Person:
     """An account we know: its record, and what the user said of it (spec 12.2)."""
 
     record: Annotated[bytes, Blob(1, limits.MAX_RECORD_BYTES)]
-    card: Annotated[str, Text(1024)]
-    verified: bool
-    paused: bool  # the identity changed and the user has not accepted it
+    card: Annotated[str, Text(1024)] = ""
+    verified: bool = False
+    paused: bool = False  # the identity changed and the user has not accepted it
+    stated: Stated | None = None
+    offered: Annotated[bytes, Blob(1, limits.MAX_RECORD_BYTES)] | None = None  # it alarmed
+    slot: SeenSlot | None = None
 
 
 @shape
@@ -114,6 +134,7 @@ class PeerCore:
     reset_at: U64  # when a session with it was last replaced, milliseconds; 0: never
     renew: Bytes32 | None  # a new handshake is due before anything else (spec 10.6)
     asked_at: U64  # when its bundle was last fetched without success
+    slot: SeenSlot | None  # its bundle's
     stream: Bytes8  # names our numbering of payloads to it; a restored store begins another
     sent: U64  # number of our last payload
     repeat: bool  # what it has not acknowledged is due to be sent again
@@ -259,6 +280,11 @@ class Work:
         """Put a peer in place."""
         self.set(peers={**self.state.peers, device: peer})
 
+    def drop_peer(self, device: DeviceId) -> None:
+        """Forget a peer, its session and what waits for it."""
+        self.set(peers={name: kept for name, kept in self.state.peers.items() if name != device})
+        self.touched.discard(device)
+
     def post(
         self,
         request: bytes,
@@ -287,7 +313,9 @@ __all__ = [
     "Peer",
     "PeerCore",
     "Person",
+    "SeenSlot",
     "SentPayload",
+    "Stated",
     "Step",
     "Stray",
     "TopicRecord",
