@@ -47,6 +47,7 @@ from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, Messag
 from groupcrypt.protocol.limits import MAX_WAITING_PER_DEVICE
 from groupcrypt.protocol.membership import Op
 from groupcrypt.protocol.pairwise import Established, Wedged
+from groupcrypt.protocol.pairwise.session import Retired
 from groupcrypt.testing import checkers
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.person import make_device, make_person, with_devices
@@ -277,6 +278,30 @@ def test_a_lost_payload_is_asked_for_and_repeated(own: World) -> None:
     world.send_direct("bob", "alice", "both came")
     world.settle()
     assert alice.state.peers[bob.state.device].unacked == {}
+
+
+@pytest.mark.spec("12.3-2")
+def test_what_went_out_on_a_channel_that_gave_way_is_repeated(own: World) -> None:
+    """Bob was on a channel of his own below alice's, which alice may never have opened."""
+    world, _ = own
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    world.send_direct("bob", "alice", "one")
+    (row,) = device.pending(bob.state)
+    reply = Appended(999, duplicate=False)  # says the server, and loses it
+    bob.adopt(device.replied(bob.state, row.number, reply, now=world.now, entropy=bob.entropy))
+    made = work(world, "bob")
+    peer = made.state.peers[alice.state.device]
+    session = peer.session
+    assert isinstance(session, Established)
+    above = Retired(session.channel, int(world.now) + 3_600)
+    below = replace(session.channel, id=b"below it", created=session.channel.created - 1)
+    link = replace(session.link, retired=(above,))
+    made.set_peer(alice.state.device, replace(peer, session=Established(link, below)))
+    letter = payload_from(world, "alice", "bob", (LetterKind.PING, b""))
+    step = device.receive(made.state, letter, now=world.now, entropy=RANDOM)
+    moved = step.state.peers[alice.state.device]
+    assert moved.session is not None and moved.session.channel.id == above.channel.id
+    assert len(uploads(step.state, TopicKind.MAILBOX)) == len(peer.unacked) == 1
 
 
 @pytest.mark.spec("12.3-2")

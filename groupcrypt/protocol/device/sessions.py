@@ -165,8 +165,11 @@ def open_envelope(work: Work, body: bytes) -> tuple[Sender, Payload]:
     if peer is None:
         peer = post.stranger(work, account)
     core = peer.core
-    if received.started:
+    moved = session is None or received.session.channel.id != session.channel.id
+    if received.started or moved:
+        # What went out on the channel before may never be opened.
         core = replace(core, greeted=False, repeat=True)
+    if received.started:
         work.events.append(SessionStarted(device, received.session.proven))
     work.set(prekeys=received.prekeys)
     work.set_peer(device, replace(peer, core=core, session=received.session))
