@@ -271,8 +271,13 @@ def test_the_log_of_a_group_may_know_a_newer_list_than_the_record(shared: World)
     member = replace(roster.members[alice.account], listed=without_this(alice))
     newer = replace(roster, members={**roster.members, alice.account: member})
     epochs = {**held.epochs, held.core.head: replace(held.epochs[held.core.head], roster=newer)}
-    state = replace(bob, groups={group: replace(held, epochs=epochs)})
-    assert not people.has_device(state, alice.account, alice.device)
+    state = replace(bob, groups=bob.groups.put(replace(held, epochs=epochs)))
+    assert people.newest_list(state, alice.account) == without_this(alice)
+    letter = payload_from(world, "alice", "bob", (LetterKind.PING, b""))
+    step = device.receive(state, letter, now=world.now, entropy=RANDOM)
+    assert codes(step.events) == ["not-listed"] and step.state.peers == state.peers
+    strange = replace(state, people={})
+    assert not people.has_device(strange, alice.account, alice.device)
 
 
 @pytest.mark.spec("12.2-7")
