@@ -17,7 +17,7 @@ from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.group import GroupState, LetterKind
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.protocol.membership import FRESH_OPS, Op
-from groupcrypt.testing.trace import SERVER, Kind, Labels, Line, Trace
+from groupcrypt.testing.trace import MAX_TEXT, SERVER, Kind, Labels, Line, Trace
 
 LETTERS = {
     LetterKind.EPOCH_SECRET: "epoch secret",
@@ -43,6 +43,7 @@ class Scribe:
     def __init__(self, started: float) -> None:
         self.trace = Trace()
         self.labels = Labels()
+        self.now = started  # seconds, by the world's clock: whoever drives it sets it
         self._started = round(started * 1000)
         self._at = 0
         self._uploads: dict[bytes, Fields] = {}  # what each upload id is, told at the step
@@ -54,23 +55,23 @@ class Scribe:
         if not self.labels.known("a", state.account):
             self.labels.give("a", state.account, name)
 
-    def line(self, who: str, kind: Kind, now: float, **fields: Any) -> None:
+    def line(self, who: str, kind: Kind, **fields: Any) -> None:
         """Anything else that happens: crashes, cuts, faults, remarks, what was asked for."""
-        # Clocks of a world may be set back; what happened later is still written down later.
-        self._at = max(self._at, round(now * 1000) - self._started)
+        # A clock may be set back; what happened later is still written down later.
+        self._at = max(self._at, round(self.now * 1000) - self._started)
         self.trace.add(Line(self._at, who, kind, **fields))
 
     # --- what left -------------------------------------------------------------------------------
 
-    def uploaded(self, who: str, row: OutboxRow, now: float, *, fault: str = "") -> None:
+    def uploaded(self, who: str, row: OutboxRow, *, fault: str = "") -> None:
         """A device gave the server what one row of its outbox holds."""
         if row.mid is not None and row.mid in self._uploads:
-            self.line(who, now=now, fault=fault, **self._uploads[row.mid])
+            self.line(who, fault=fault, **self._uploads[row.mid])
 
-    def _posted(self, who: str, before: DeviceState | None, state: DeviceState) -> None:
-        """Remember what the new rows of an outbox are: only now does the state tell."""
-        seen = frozenset[int]() if before is None else before.outbox.keys()
-        new = [row for number, row in sorted(state.outbox.items()) if number not in seen]
+    def _posted(self, who: str, state: DeviceState) -> None:
+        """Remember what the rows of an outbox are: when one leaves, the state may have gone on."""
+        rows = [row for _, row in sorted(state.outbox.items()) if row.mid is not None]
+        new = [row for row in rows if row.mid not in self._uploads]
         for row in new:
             if row.group is not None and row.mid is not None:
                 self._uploads[row.mid] = self._record(state.groups[GroupId(row.group)], row.mid)
@@ -89,8 +90,8 @@ class Scribe:
         label = self.labels.of("g", group.id)
         pending, frame = group.core.pending, group.frames.get(mid)
         if frame is not None:
-            text = ", ".join(self.labels.of("m", each) for each in frame.messages)
-            return {"kind": Kind.UPLOAD, "group": label, "epoch": frame.epoch, "text": text[:80]}
+            text = _short(", ".join(self.labels.of("m", each) for each in frame.messages))
+            return {"kind": Kind.UPLOAD, "group": label, "epoch": frame.epoch, "text": text}
         if pending is not None and pending.upload == mid:
             body, _ = membership.read_entry(pending.raw)
             text = _words(Op(pending.intent.op).name)
@@ -99,18 +100,16 @@ class Scribe:
 
     # --- what was adopted ------------------------------------------------------------------------
 
-    def stepped(
-        self, who: str, before: DeviceState | None, step: Step, now: float, *, mid: bytes = b""
-    ) -> None:
+    def stepped(self, who: str, step: Step, *, mid: bytes = b"") -> None:
         """A device adopted a step; `mid` is the upload id of the record that it was fed."""
-        self._posted(who, before, step.state)
+        self._posted(who, step.state)
         if mid in self._letters and not any(_unopened(event) for event in step.events):
             author, text = self._letters[mid]
-            self.line(who, Kind.OPENED, now, peer=author, text=text)
+            self.line(who, Kind.OPENED, peer=author, text=text)
         for event in step.events:
             fields = self._told(event)
             if fields is not None:
-                self.line(who, now=now, **fields)
+                self.line(who, **fields)
 
     def _told(self, event: Event) -> Fields | None:
         """The line of an event, or None if it is about no group and no message."""
@@ -185,7 +184,7 @@ class Scribe:
     def _changed(self, event: events.MembershipChanged) -> Fields:
         people = " ".join(sorted(self._name(each) for each in (*event.added, *event.removed)))
         kind = Kind.ROTATE if Op[event.operation.upper()] in FRESH_OPS else Kind.ENTRY
-        text = f"{_words(event.operation)} {people}".strip()[:80].strip()
+        text = _short(f"{_words(event.operation)} {people}".strip())
         return self._in(kind, event.group, event.epoch, peer=self._name(event.author), text=text)
 
     def _in(self, kind: Kind, group: GroupId, epoch: int | None = None, **fields: str) -> Fields:
@@ -196,6 +195,10 @@ class Scribe:
 
     def _device(self, device: DeviceId) -> str:
         return self.labels.of("d", device)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 4].rstrip(', ')} ..."
 
 
 def _carried(kinds: set[LetterKind]) -> str:

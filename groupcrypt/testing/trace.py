@@ -21,10 +21,10 @@ from typing import Final
 SERVER: Final = "server"  # the label of the server, as on a `FAULT` line
 WORLD: Final = "world"  # who is meant by a `NOTE` about no party: a chapter of what follows
 NONE: Final = "-"  # a field that is empty, in the text of a line
+MAX_TEXT: Final = 80  # characters of the free field
 
 _LABEL: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,23}")
 _SECRET: Final = re.compile(r"[0-9A-Fa-f]{16}")  # an id or a key, in hex
-_MAX_TEXT: Final = 80
 
 
 class Kind(StrEnum):
@@ -86,8 +86,8 @@ class Line:
         for label in (self.peer, self.group, self.fault):
             if label and not _LABEL.fullmatch(label):
                 raise ValueError("`peer`, `group` and `fault` are labels, or empty")
-        if len(self.text) > _MAX_TEXT or not self.text.isprintable():
-            raise ValueError(f"`text` is one line of at most {_MAX_TEXT} characters")
+        if len(self.text) > MAX_TEXT or not self.text.isprintable():
+            raise ValueError(f"`text` is one line of at most {MAX_TEXT} characters")
         if self.text != self.text.strip() or self.text == NONE:
             raise ValueError(f"`text` has no space around it and is not {NONE!r}")
         if any(_SECRET.search(each) for each in labels):
@@ -176,4 +176,4 @@ class Labels:
         return label
 
 
-__all__ = ["NONE", "SERVER", "WORLD", "Kind", "Labels", "Line", "Trace"]
+__all__ = ["MAX_TEXT", "NONE", "SERVER", "WORLD", "Kind", "Labels", "Line", "Trace"]

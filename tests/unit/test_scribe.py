@@ -27,10 +27,10 @@ class Watched(Simulation):
         return made
 
     def _adopted(self, made: Device, adopt: object, step: Step) -> tuple[Event, ...]:
-        before, shown, self.shown = made.state, self.shown, b""
+        shown, self.shown, self.scribe.now = self.shown, b"", self.now
         assert callable(adopt)
         adopt(step)
-        self.scribe.stepped(made.name, before, step, self.now, mid=shown)
+        self.scribe.stepped(made.name, step, mid=shown)
         return step.events
 
     def _answer(self, request: Request, *, now: int) -> Reply:
@@ -41,7 +41,7 @@ class Watched(Simulation):
 
     def _upload(self, actor: Device) -> bool:
         for row in device.pending(actor.state)[:1]:
-            self.scribe.uploaded(actor.name, row, self.now)
+            self.scribe.uploaded(actor.name, row)
         return super()._upload(actor)
 
 

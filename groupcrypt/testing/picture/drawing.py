@@ -168,7 +168,9 @@ class Drawing:
         x, server, y = self.columns.x(name), self.columns.x(SERVER), slot.y
         way = 1 if server > x else -1
         lost = line.fault in LOST
-        end = x + (server - x) * 0.62 if lost else server - way * 12
+        # What is lost ends before the next lifeline: nobody else had to do with it.
+        gap = self.columns.pitch - self.columns.band / 2 - 9
+        end = x + way * gap if lost else server - way * 12
         yield self._line(x, end, y, ink, dashed=line.kind == Kind.LETTER)
         if lost:
             yield looks.mark(Kind.FAULT, Spot(end, y, BAD))
@@ -249,7 +251,8 @@ def _token(line: Line) -> str:
         case Kind.CONFIRM:
             return "confirm"
         case Kind.LETTER:
-            return next((word for word in _CARRIED if word in line.text), "letter")
+            weighty = (word for word in _CARRIED if word in line.text)
+            return "asks" if line.text.startswith("asks") else next(weighty, "letter")
         case _:
             return ""
 

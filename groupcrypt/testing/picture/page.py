@@ -137,8 +137,9 @@ def _below(words: Words, drawing: Drawing, y: float) -> tuple[list[str], float]:
 
 def _legend(drawing: Drawing) -> list[tuple[Sample, str]]:
     """What is on the page: how it looks, and what it means."""
-    kinds = {line.kind for slot in drawing.sheet.slots for line in slot.row.lines}
-    kinds |= {Kind.FAULT} if any(slot.row.bad for slot in drawing.sheet.slots) else set()
+    slots = [slot for slot in drawing.sheet.slots if not slot.heading]
+    kinds = {line.kind for slot in slots for line in slot.row.lines}
+    kinds |= {Kind.FAULT} if any(slot.row.bad for slot in slots) else set()
     seen = {_SAME.get(kind, kind) for kind in kinds}
     items = [(_marked(kind), said) for kind, said in _LEGEND.items() if kind in seen]
     if drawing.groups:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from groupcrypt.testing.trace import Kind, Line
+from groupcrypt.testing.trace import WORLD, Kind, Line
 
 TOGETHER_MS: Final = 5_000  # what is further apart gets rows of its own
 PAUSE_MS: Final = 5_000  # a longer silence is shown as one
@@ -151,7 +151,7 @@ _SENTENCES: Final = {
     Kind.CUT: "{who} is cut off",
     Kind.MEND: "{who} is connected again",
     Kind.FAULT: "{who}: {fault}",
-    Kind.NOTE: "{text}",
+    Kind.NOTE: "{who}: {text}",
 }
 _SECOND: Final = {
     Kind.LIVE: "; live at once",
@@ -166,12 +166,14 @@ def sentence(row: Row) -> str:
     """What the row says, in words."""
     first = row.acts[0]
     head = first[0]
+    if head.who == WORLD:
+        return head.text
     if head.kind == Kind.JOIN and head.peer == head.who:
         return f"{head.who} makes the group"
     said = _said(_SENTENCES[head.kind], row, head)
     said += "".join(_said(_SECOND[line.kind], row, line) for line in first[1:])
-    if head.kind == Kind.FAULT and head.text:
-        said += f", {head.text}"
+    if head.kind == Kind.FAULT:
+        said = ", ".join(each for each in (said, head.peer, head.text) if each)
     faults = [line.fault for line in first if line.fault and line.kind != Kind.FAULT]
     return said + (f"; {', '.join(faults)}" if faults else "")
 
