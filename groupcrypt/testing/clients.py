@@ -7,10 +7,10 @@ Rules of this file:
 - All randomness comes from the place's seed, all time from `schedule.date`.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Final, Protocol, TypeVar
 
@@ -22,12 +22,15 @@ from groupcrypt.node import Contact, Group, Node, run_node
 from groupcrypt.protocol.events import Departed, Event, GroupJoined, Rejected
 from groupcrypt.testing.disk import Disk
 from groupcrypt.testing.entropy import SeededEntropy
+from groupcrypt.testing.journal import Journal, Shown
 from groupcrypt.testing.network import Network
 from groupcrypt.testing.schedule import date
-from groupcrypt.testing.trace import Kind, Labels, Line, Trace
+from groupcrypt.testing.trace import Kind
+from groupcrypt.testing.transport import Transport, transport
 
 ADDRESS: Final = "party:1"
 TITLE: Final = "party"
+LOOK_AGAIN: Final = 0.1  # seconds
 
 
 class Client(Protocol):
@@ -69,39 +72,6 @@ class Make(Protocol[C_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A text that a client put before its person."""
-
-    at: float  # seconds since the party began
-    life: int  # 1, and one more after each restart
-    sender: str
-    text: str
-
-
-@dataclass(slots=True)
-class Journal:
-    """What happened at a party."""
-
-    trace: Trace = field(default_factory=Trace)
-    shown: dict[str, list[Shown]] = field(default_factory=dict[str, list[Shown]])
-    faults: list[str] = field(default_factory=list[str])  # of the library, which no test plants
-    moves: int = 0  # grows with everything that happens, for `Party.settled`
-    _labels: Labels = field(default_factory=Labels)
-
-    def note(
-        self, who: str, kind: Kind, *, peer: str = "", text: str = "", fault: str = ""
-    ) -> None:
-        """Write a line of the trace."""
-        self.moves += 1
-        at = round(trio.current_time() * 1000)
-        self.trace.add(Line(at, who, kind, peer, text=text, fault=fault))
-
-    def label(self, sender: str, text: str) -> str:
-        """The label of a message in the trace, which holds no texts."""
-        return self._labels.of("m", f"{sender} {text}".encode())
-
-
 @dataclass(slots=True)
 class Place:
     """What a client is given, and what outlives it."""
@@ -122,9 +92,13 @@ class Place:
     def show(self, sender: str, text: str) -> None:
         """Call this where a client would put a text on its screen."""
         shown = Shown(trio.current_time(), self.life, sender, text)
-        self.journal.shown.setdefault(self.name, []).append(shown)
-        label = self.journal.label(sender, text)
-        self.journal.note(self.name, Kind.SHOWN, peer=sender, text=label)
+        self.journal.show(self.name, shown)
+
+    async def until(self, look: Callable[[], bool]) -> None:
+        """Wait until `look` says so, for a client that hears from others what it waits for."""
+        await trio.lowlevel.checkpoint()
+        while not look():  # noqa: ASYNC110  # anything may change what it sees
+            await trio.sleep(LOOK_AGAIN)
 
     @asynccontextmanager
     async def connecting(self, _address: str = "", _pin: bytes = b"") -> AsyncGenerator[Connection]:
@@ -149,6 +123,14 @@ class Place:
             entropy=self.entropy,
             clock=date,
         )
+
+    def broadcast(self, *, after: int = 0) -> AbstractAsyncContextManager[Transport]:
+        """A dumb broadcast, for clients of another protocol; `after`: what was heard already."""
+
+        def moved() -> None:
+            self.journal.moves += 1
+
+        return transport(self.connecting, self.entropy, after, moved)
 
 
 class NodeClient:
@@ -211,4 +193,4 @@ class NodeClient:
                 pass
 
 
-__all__ = ["Client", "Journal", "Make", "NodeClient", "Place", "Shown"]
+__all__ = ["Client", "Make", "NodeClient", "Place"]

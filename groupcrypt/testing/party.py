@@ -15,7 +15,7 @@ Rules of this file:
 - What a test planted ends a client quietly; whatever else comes out of one fails the test.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -25,12 +25,14 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 import trio
 
-from groupcrypt.testing.clients import Client, Journal, Make, NodeClient, Place, Shown
+from groupcrypt.testing.clients import Client, Make, NodeClient, Place
 from groupcrypt.testing.disk import file_disk, memory_disk
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.host import Host
+from groupcrypt.testing.journal import Journal, Shown
 from groupcrypt.testing.life import Guest
 from groupcrypt.testing.network import WAYS, Link, Network, Way
+from groupcrypt.testing.promises import Promise, complaints
 from groupcrypt.testing.schedule import check_clock, replayable
 from groupcrypt.testing.trace import SERVER, Kind, Trace
 
@@ -56,7 +58,7 @@ class Party(Generic[C]):
         self.network = Network(nursery, seed)
         self.host = Host(self.network)
         self.failure: Exception | None = None  # of a client, and not planted
-        self._journal = Journal()
+        self.journal = Journal()  # what happened
         self._nursery = nursery
         self._folder = folder
         self._make: Final = make
@@ -81,12 +83,12 @@ class Party(Generic[C]):
     def faults(self) -> list[str]:
         """What shows a fault of the library, whatever the test did."""
         closed = [f"the server: {self.host.faults} connections"] if self.host.faults else []
-        return self._journal.faults + closed
+        return self.journal.faults + closed
 
     @property
     def trace(self) -> Trace:
         """What happened, fit for a picture: no texts, no keys."""
-        return self._journal.trace
+        return self.journal.trace
 
     def running(self, name: str) -> bool:
         """Whether somebody's client is alive."""
@@ -97,7 +99,7 @@ class Party(Generic[C]):
 
         A client that was killed between showing and acknowledging may show the last one again.
         """
-        return tuple(self._journal.shown.get(name, ()))
+        return tuple(self.journal.shown.get(name, ()))
 
     def texts(self, name: str) -> list[str]:
         """The same, only the texts."""
@@ -122,7 +124,7 @@ class Party(Generic[C]):
         else:
             disk = file_disk(self._folder / name)
         chance = Random(f"{self.seed} {name} chance")
-        place = Place(name, disk, entropy, chance, self.network, self._journal, self._cards)
+        place = Place(name, disk, entropy, chance, self.network, self.journal, self._cards)
         self._guests[name] = Guest(place, self._make, self._nursery, self._fail)
         return place
 
@@ -131,12 +133,16 @@ class Party(Generic[C]):
         self.seat(name)
         return await self._guests[name].start()
 
+    def complaints(self, *promises: Promise) -> list[str]:
+        """What clients did against these promises, or any; see `promises` for when to ask."""
+        return complaints(self.journal, *promises)
+
     # --- what people do ------------------------------------------------------------------------
 
     async def group(self, *names: str) -> None:
         """The first of them founds the group and adds the rest; returns when all are in it."""
         founder, *others = names or self.names
-        self._journal.note(founder, Kind.WANT, text="found")
+        self.journal.note(founder, Kind.WANT, text="found")
         await self._in_time(self[founder].found, f"{founder} to found the group")
         if others:
             await self.add(founder, *others)
@@ -147,18 +153,22 @@ class Party(Generic[C]):
 
     async def say(self, name: str, text: str) -> None:
         """Somebody sends a text to the group; texts of one person should differ."""
-        self._journal.note(name, Kind.SEND, text=self._journal.label(name, text))
-        await self._in_time(partial(self[name].send, text), f"{name} to send")
+        client = self[name]
+        said = self.journal.say(name, text, client.members())
+        await self._in_time(partial(client.send, text), f"{name} to send")
+        said.done = True
 
     async def add(self, name: str, *others: str) -> None:
         """Somebody adds others; returns when the client says that it is decided."""
-        self._journal.note(name, Kind.WANT, text=_few("add", others))
-        await self._in_time(partial(self[name].add, *others), f"{name} to add")
+        client, change = self[name], self.journal.change(name, "add", others)
+        await self._in_time(partial(client.add, *others), f"{name} to add")
+        change.until = trio.current_time()
 
     async def remove(self, name: str, *others: str) -> None:
         """Somebody removes others; returns when the client says that it is decided."""
-        self._journal.note(name, Kind.WANT, text=_few("remove", others))
-        await self._in_time(partial(self[name].remove, *others), f"{name} to remove")
+        client, change = self[name], self.journal.change(name, "remove", others)
+        await self._in_time(partial(client.remove, *others), f"{name} to remove")
+        change.until = trio.current_time()
 
     async def _in_time(self, act: Callable[[], Awaitable[None]], what: str) -> None:
         with trio.move_on_after(PATIENCE) as scope:
@@ -191,7 +201,7 @@ class Party(Generic[C]):
 
     def _moves(self) -> int:
         commits = sum(guest.place.disk.commits for guest in self._guests.values())
-        return self._journal.moves + commits
+        return self.journal.moves + commits
 
     # --- faults of the network -----------------------------------------------------------------
 
@@ -237,34 +247,34 @@ class Party(Generic[C]):
         chosen = [*(names or self.names)]
         links = [self.network.link(self._guests[name].place.name) for name in chosen]
         for name in chosen:
-            self._journal.note(name, kind, fault=fault)
+            self.journal.note(name, kind, fault=fault)
         return links
 
     # --- faults of the machines ----------------------------------------------------------------
 
     def kill(self, name: str) -> None:
         """Somebody's process is gone, between two steps: it writes and sends nothing more."""
-        self._journal.note(name, Kind.CRASH)
+        self.journal.note(name, Kind.CRASH)
         self._guests[name].kill()
 
     async def restart(self, name: str) -> C:
         """Start somebody's client again from its disk, whatever ended it; the disk works again."""
-        self._journal.note(name, Kind.RESTART)
+        self.journal.note(name, Kind.RESTART)
         return await self._guests[name].restart()
 
     def refuse_commits(self, name: str) -> None:
         """Somebody's disk is full: the next commit fails, which ends a node; see `restart`."""
-        self._journal.note(name, Kind.FAULT, fault="full")
+        self.journal.note(name, Kind.FAULT, fault="full")
         self._guests[name].place.disk.full = True
 
     def crash_server(self) -> None:
         """The server is gone; it keeps what it had acknowledged."""
-        self._journal.note(SERVER, Kind.FAULT, fault="crashed")
+        self.journal.note(SERVER, Kind.FAULT, fault="crashed")
         self.host.crash()
 
     async def restart_server(self) -> None:
         """It is back with what it had stored."""
-        self._journal.note(SERVER, Kind.FAULT, fault="restarted")
+        self.journal.note(SERVER, Kind.FAULT, fault="restarted")
         await self._nursery.start(self.host.run)
 
     # --- the end -------------------------------------------------------------------------------
@@ -278,10 +288,6 @@ class Party(Generic[C]):
         """Let go of the disks."""
         for guest in self._guests.values():
             guest.place.disk.close()
-
-
-def _few(verb: str, names: Sequence[str]) -> str:
-    return f"{verb} {names[0]}" if len(names) == 1 else f"{verb} {len(names)} people"
 
 
 # --- opening -----------------------------------------------------------------------------------
