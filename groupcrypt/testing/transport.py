@@ -56,7 +56,7 @@ class Transport:
     async def send(self, body: bytes) -> None:
         """Say it to all; returns once the server has stored it, however long that takes.
 
-        Cancelled, it may have been stored or not. Raises `ValueError` for more than 64 KiB, and
+        Cancelled, it may have been stored or not. Raises `ValueError` for more than 96 KiB, and
         `ServerRefused` for what the server does not take.
         """
         if len(body) > MAX_RECORD_BYTES:
