@@ -118,6 +118,8 @@ class Chat:
         marks = "" if message.proven else "  [the session is not proven]"
         if message.expires_after:
             marks += f"  [for {message.expires_after} seconds]"
+        if message.earlier is not None:
+            marks += "  [who was just removed may have read it too]"
         colour = "blue" if message.group is None else ""
         await self.screen.say(f"<{sender}{where}> {clean_text(message.text)}{marks}", colour)
 

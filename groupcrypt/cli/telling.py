@@ -64,6 +64,7 @@ class Teller:
             "message": message.id.hex(),
             "time": message.time,
             "epoch": message.epoch,
+            "earlier": message.earlier,
         }
 
     def _event(self, event: Happening) -> Fields | None:

@@ -161,6 +161,20 @@ class Group:
         await core.do(act)
         return message
 
+    async def withdraw(self, message: MessageId) -> bool:
+        """Take back a message that has not left; whether that was in time."""
+        await self.node.core.do(partial(device.withdraw, group=self.id, message=message))
+        held = self._held
+        return message not in held.unsettled and message not in held.sent
+
+    async def proceed(self) -> None:
+        """Go on sending what waited as others were added by somebody else.
+
+        Their `MembershipChanged` comes first, and 10 seconds in which `withdraw` still can. Whoever
+        reads a `stream` does this by asking for what comes after that event.
+        """
+        await self.node.core.do(partial(device.proceed, group=self.id))
+
     async def settled(self, message: MessageId) -> None:
         """Wait until an own message is where every member will read it; `LocalError` if never."""
 
@@ -331,6 +345,7 @@ class Message:
     expires_after: int  # seconds for which to show it; 0: no limit
     epoch: int
     proven: bool
+    earlier: int | None = None  # epoch it was sealed in before: who left since may have read it
 
     @property
     def text(self) -> str:

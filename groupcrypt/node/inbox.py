@@ -19,7 +19,7 @@ from groupcrypt.node.handles import Contact, Group, Host, Message
 from groupcrypt.protocol import device
 from groupcrypt.protocol.content import Internal, read_content
 from groupcrypt.protocol.device.state import InboxRow
-from groupcrypt.protocol.events import DirectReceived, MessageReceived
+from groupcrypt.protocol.events import DirectReceived, MembershipChanged, MessageReceived
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 
 NOTHING: Final = 0  # no row has this number
@@ -71,6 +71,7 @@ class Inbox:
             said.expires,
             row.epoch,
             row.proven,
+            said.earlier,
         )
 
 
@@ -103,6 +104,7 @@ class Stream:
         self._inbox = inbox
         self.events = events
         self._upto = inbox.newest  # messages up to this one come before the next event
+        self._added: GroupId | None = None  # the event handed out last: others are members there
 
     def __aiter__(self) -> Self:
         return self
@@ -113,6 +115,7 @@ class Stream:
             raise StopAsyncIteration
         try:
             await self._inbox.acknowledge()
+            await self._heard()
         except LocalError:
             if core.closed:
                 raise StopAsyncIteration from None
@@ -128,4 +131,12 @@ class Stream:
                     self._upto = self._inbox.newest  # their events may be gone, they are not
                     return skipped
                 case event:
+                    if isinstance(event, MembershipChanged) and event.added:
+                        self._added = event.group
                     return event
+
+    async def _heard(self) -> None:
+        """The application knows who was added: what waited for that may go (spec 10.8)."""
+        group, self._added = self._added, None
+        if group is not None:
+            await self._inbox.core.do(partial(device.proceed, group=group))

@@ -1,19 +1,21 @@
 """What applications say: the registry of content types and their shapes (spec 11).
 
 Rules of this file:
-- A content is `[type, time, expires, body]`; the type decides the shape of the body.
+- A content is `[type, time, expires, earlier, body]`; the type decides the shape of the body.
 - An unknown type is kept and shown as `Unknown`, never dropped: a newer peer may use it.
 - `time` is the sender's clock in milliseconds: shown, never judged.
 - Nothing here knows whether a content goes to a group or to one person.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Annotated, Final
 
 from groupcrypt.errors import ContentTooLarge, MalformedFrame
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.wire import U8, U16, U32, U64, Blob, Bytes16, Many, Text, shape
+
+MARK_BYTES: Final = 4  # what the mark of a content that is sealed again takes
 
 
 class ContentType(IntEnum):
@@ -110,6 +112,7 @@ class Envelope:
     type: U16
     time: U64  # milliseconds since 1970, the sender's clock
     expires: U32  # seconds the content is shown for; 0: not limited
+    earlier: U32 | None  # the epoch in which it was sealed first, if that closed before it landed
     body: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
 
 
@@ -120,20 +123,27 @@ class Said:
     content: Content
     time: int
     expires: int
+    earlier: int | None = None
 
 
 def write_content(content: Content, *, time: int, expires: int = 0) -> bytes:
     """Encode a content; raises `ContentTooLarge` above the limit of spec 01 (spec 11.1)."""
     if isinstance(content, Unknown):
-        envelope = Envelope(content.type, time, expires, content.body)
+        envelope = Envelope(content.type, time, expires, None, content.body)
     else:
-        envelope = Envelope(_TYPES[type(content)], time, expires, wire.encode(content))
-    raw = wire.encode(envelope)
-    if len(raw) > limits.MAX_CONTENT_BYTES:
-        raise ContentTooLarge(
-            f"the content has {len(raw)} bytes, {limits.MAX_CONTENT_BYTES} are allowed: split it"
-        )
+        envelope = Envelope(_TYPES[type(content)], time, expires, None, wire.encode(content))
+    raw, most = wire.encode(envelope), limits.MAX_CONTENT_BYTES - MARK_BYTES
+    if len(raw) > most:
+        raise ContentTooLarge(f"the content has {len(raw)} bytes, {most} are allowed: split it")
     return raw
+
+
+def sealed_again(raw: bytes, earlier: int) -> bytes:
+    """A content of ours with the epoch in which it was sealed first; the first one stays (11.1)."""
+    envelope = wire.decode(Envelope, raw, limits.MAX_CONTENT_BYTES)
+    if envelope.earlier is not None:
+        return raw
+    return wire.encode(replace(envelope, earlier=earlier))
 
 
 def read_content(raw: bytes) -> Said:
@@ -147,4 +157,4 @@ def read_content(raw: bytes) -> Said:
         content = wire.decode(known, envelope.body, limits.MAX_CONTENT_BYTES)
     if isinstance(content, ReceiptContent) and content.kind > max(ReceiptKind):
         raise MalformedFrame("a receipt of an unknown kind")
-    return Said(content, envelope.time, envelope.expires)
+    return Said(content, envelope.time, envelope.expires, envelope.earlier)

@@ -57,6 +57,7 @@ HEADS_MESSAGES = 50  # seen, until a member says again what it saw of each chain
 HEADS_SECONDS = 600  # likewise
 MAX_PENDING_SECRETS = 64  # epoch secrets held for entries not seen yet, per group
 MAX_ENTRY_TRIES = 5
+ADD_HOLD_SECONDS = 10  # what waits when others are added goes on after this, heard or not
 ENTRY_PAUSE_SECONDS = 10  # manners between entries of one author, removals excepted
 CONFIRM_PATIENCE_SECONDS = 30  # without a confirm, a member posts an update
 PQ_STEP_MESSAGES = 50

@@ -17,7 +17,7 @@ from groupcrypt.errors import (
 )
 from groupcrypt.node import Message, Messages, Skipped, Stream
 from groupcrypt.node.feed import Events
-from groupcrypt.protocol import device
+from groupcrypt.protocol import device, limits
 from groupcrypt.protocol.content import CustomContent, ReceiptContent
 from groupcrypt.protocol.events import Departed, GroupJoined, MembershipChanged
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
@@ -422,3 +422,37 @@ async def test_any_step_of_the_device_can_be_taken(autojump_clock: MockClock) ->
         assert len(alice.groups) == 1 and len(alice.entropy(5)) == 5
         assert not alice.groups[0].node.core.closed
         await alice.groups[0].resume()
+
+
+async def test_what_waits_goes_to_who_was_added_when_the_application_heard(
+    autojump_clock: MockClock,
+) -> None:
+    async with (
+        world() as w,
+        w.node("alice") as alice,
+        w.node("bob") as bob,
+        w.node("carol") as carol,
+    ):
+        ours, theirs = await group_of(alice, bob)
+        w.offline.add("bob")
+        await w.cut()
+        about, hello = await theirs.send("about carol"), await theirs.send("hello")
+        await ours.add(carol.card)
+        heard = bob.stream()
+        w.offline.clear()
+        added: tuple[AccountId, ...] = ()
+        while not added:
+            item = await anext(heard)
+            added = item.added if isinstance(item, MembershipChanged) else ()
+        assert added == (carol.account,)
+        assert await theirs.withdraw(about)
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(anext, heard)  # on with it
+            await theirs.settled(hello)
+            nursery.cancel_scope.cancel()
+        assert trio.current_time() - began < limits.ADD_HOLD_SECONDS / 2
+        assert not await theirs.withdraw(hello)
+        message = await anext(carol.messages())
+        assert (message.text, message.earlier) == ("hello", 1)  # as it was on its way
+        assert await texts(alice, 1) == ["hello"]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from groupcrypt.errors import ContentTooLarge, MalformedFrame, RemoteError
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.content import (
+    MARK_BYTES,
     ChainHead,
     Content,
     ContentType,
@@ -20,6 +21,7 @@ from groupcrypt.protocol.content import (
     TextContent,
     Unknown,
     read_content,
+    sealed_again,
     write_content,
 )
 from groupcrypt.protocol.events import MessageReceived
@@ -52,16 +54,20 @@ def test_what_is_written_is_read(content: Content) -> None:
 
 @pytest.mark.spec("11.1-1")
 def test_a_content_has_a_limit() -> None:
-    most = limits.MAX_CONTENT_BYTES
+    most = limits.MAX_CONTENT_BYTES - MARK_BYTES
     room = most - len(write_content(Unknown(99, bytes(60_000)), time=TIME)) + 60_000
     raw = write_content(Unknown(99, bytes(room)), time=TIME)
     assert len(raw) == most
+    marked = sealed_again(raw, 2**32 - 1)
+    assert len(marked) == limits.MAX_CONTENT_BYTES
+    assert read_content(marked).earlier == 2**32 - 1
+    assert sealed_again(marked, 5) == marked
     assert read_content(raw).content == Unknown(99, bytes(room))
     with pytest.raises(ContentTooLarge):
         write_content(Unknown(99, bytes(room + 1)), time=TIME)
     with pytest.raises(ContentTooLarge):
         write_content(TextContent("x" * most), time=TIME)
-    too_long = wire.encode(Envelope(99, TIME, 0, bytes(room + 1)))
+    too_long = wire.encode(Envelope(99, TIME, 0, None, bytes(room + 1 + MARK_BYTES)))
     with pytest.raises(MalformedFrame):
         read_content(too_long)
 
@@ -83,7 +89,7 @@ def test_a_content_has_a_limit() -> None:
 )
 def test_a_body_has_to_be_the_shape_of_its_type(number: int, body: bytes, code: str) -> None:
     with pytest.raises(RemoteError) as caught:
-        read_content(wire.encode(Envelope(number, TIME, 0, body)))
+        read_content(wire.encode(Envelope(number, TIME, 0, None, body)))
     assert caught.value.code == code
 
 
@@ -116,7 +122,7 @@ def test_a_text_comes_out_as_it_went_in(text: str) -> None:
 def test_bytes_that_are_no_text_are_refused(bad: bytes) -> None:
     body = b"\x91" + bytes([0xA0 | len(bad)]) + bad
     with pytest.raises(MalformedFrame):
-        read_content(wire.encode(Envelope(ContentType.TEXT, TIME, 0, body)))
+        read_content(wire.encode(Envelope(ContentType.TEXT, TIME, 0, None, body)))
 
 
 @pytest.mark.spec("11.4-1")

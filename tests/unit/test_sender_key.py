@@ -185,7 +185,7 @@ def test_a_distribution_replaces_a_vouched_key_and_no_other() -> None:
     scene.refresh()
     owned = accept(scene, stated(scene), vouched)
     assert owned.core.signing == scene.chain.signing.public
-    assert not owned.core.vouched
+    assert owned.core.vouch is None
     assert accept(scene, stated(scene), owned) is owned
     with pytest.raises(ChainFork):
         accept(scene, replace(stated(scene), signing=thief.signing.public), owned)

@@ -120,7 +120,6 @@ def test_bad_vectors_fail_for_the_reason_in_their_name() -> None:
             "a report of another signer",
             "a report for another epoch",
         },
-        "was not renewed": {"a signing key that was not renewed"},
         "vouch that does not hold": {
             "a vouch for another fresh count",
             "a vouch of a later epoch",

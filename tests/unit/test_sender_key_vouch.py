@@ -170,8 +170,13 @@ def test_a_vouch_rides_into_a_derived_epoch() -> None:
 def test_a_frame_under_a_key_that_was_not_renewed_is_refused() -> None:
     scene = Scene("not renewed")
     chain = enter(receiver(scene), scene, fresh=1)
-    with pytest.raises(AuthenticationFailed):
+    with pytest.raises(UnknownChain):
         take(chain, scene, scene.forge(Forgery()))
+    twice = enter(chain, scene, fresh=1)
+    with pytest.raises(AuthenticationFailed):
+        take(twice, scene, scene.forge(Forgery()))
+    scene = Scene("renewed")
+    chain = enter(receiver(scene), scene, fresh=1)
     scene.refresh()
     take(chain, scene, scene.seal(b"x"))
 

@@ -32,6 +32,7 @@ from groupcrypt.protocol.device.calls import (
     group_state,
     leave,
     policy_data,
+    proceed,
     remove_data,
     resume,
     role_data,
@@ -41,6 +42,7 @@ from groupcrypt.protocol.device.calls import (
     set_verified,
     taken,
     update,
+    withdraw,
 )
 from groupcrypt.protocol.device.life import create, load, next_tick, opened, restored, tick
 from groupcrypt.protocol.device.views import (
@@ -75,6 +77,7 @@ __all__ = [
     "opened",
     "pending",
     "policy_data",
+    "proceed",
     "receive",
     "record_arrived",
     "remove_data",
@@ -94,4 +97,5 @@ __all__ = [
     "update",
     "wanted",
     "wanted_records",
+    "withdraw",
 ]

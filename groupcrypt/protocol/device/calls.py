@@ -5,6 +5,8 @@ Rules of this file:
 - Dispatch only: the rules are in the chapters below.
 """
 
+from functools import partial
+
 from groupcrypt.errors import NotPermitted, UnknownGroup
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import membership, wire
@@ -182,6 +184,19 @@ def send(
         rooms.run(work, group, lambda turn: groups.send(turn, message, raw))
 
     return step(state, now, entropy, act)
+
+
+def proceed(state: DeviceState, group: GroupId, *, now: float, entropy: Entropy) -> Step:
+    """The application heard who was added: what waits may go to them (spec 10.8)."""
+    return step(state, now, entropy, lambda work: rooms.run(work, group, groups.proceed))
+
+
+def withdraw(
+    state: DeviceState, group: GroupId, message: MessageId, *, now: float, entropy: Entropy
+) -> Step:
+    """Take back a message that is not sealed; `MessageFailed` tells if it was in time (10.8)."""
+    act = partial(groups.withdraw, message=message)
+    return step(state, now, entropy, lambda work: rooms.run(work, group, act))
 
 
 def resume(state: DeviceState, group: GroupId, *, now: float, entropy: Entropy) -> Step:

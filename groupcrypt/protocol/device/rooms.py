@@ -40,6 +40,8 @@ from groupcrypt.protocol.group.letters import (
     LogPart,
     Resend,
     SecretRequest,
+    Vouched,
+    VouchRequest,
     Welcome,
     WelcomeRequest,
 )
@@ -58,6 +60,8 @@ _NAMED = {
     LetterKind.SECRET_REQUEST: SecretRequest,
     LetterKind.RESEND: Resend,
     LetterKind.WELCOME_REQUEST: WelcomeRequest,
+    LetterKind.VOUCH_REQUEST: VouchRequest,
+    LetterKind.VOUCH: Vouched,
     LetterKind.ADDRESSES: Addresses,
 }
 

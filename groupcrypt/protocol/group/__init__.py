@@ -30,7 +30,7 @@ from groupcrypt.protocol.group import (
 from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
 from groupcrypt.protocol.group.past import returned
-from groupcrypt.protocol.group.sending import queue
+from groupcrypt.protocol.group.sending import proceed, queue, withdraw
 from groupcrypt.protocol.group.state import GroupState, Status, frame_keys, need_keys
 from groupcrypt.protocol.group.turn import Letter, Turn, Upload
 from groupcrypt.protocol.group.welcome import create, join, welcome_letters
@@ -157,6 +157,8 @@ def tick(turn: Turn) -> None:
     requests.ask_due(turn)
     past.erase_old(turn)
     late.erase(turn)
+    if 0 < turn.group.core.hold_until <= turn.now:
+        sending.proceed(turn)
     if turn.group.core.update_due <= turn.now:
         heal(turn)
     _after(turn)
@@ -208,6 +210,7 @@ def next_tick(group: GroupState) -> int | None:
         jump.due(group),
         requests.next_asking(group),
         core.update_due,
+        core.hold_until or None,
     ]
     if core.base != core.head and group.head.keys is None:
         times.append((core.asked_at or 0) + entries.ASK_AGAIN_MS)
@@ -284,6 +287,7 @@ __all__ = [
     "join",
     "leave",
     "next_tick",
+    "proceed",
     "propose",
     "receive",
     "receive_letter",
@@ -295,4 +299,5 @@ __all__ = [
     "tick",
     "topic",
     "welcome_letters",
+    "withdraw",
 ]

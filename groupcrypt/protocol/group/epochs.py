@@ -12,12 +12,13 @@ from dataclasses import replace
 
 from groupcrypt.errors import NotInRoster
 from groupcrypt.protocol import limits, membership, primitives, sender_key
+from groupcrypt.protocol.content import sealed_again
 from groupcrypt.protocol.events import EpochLive, MembershipChanged
 from groupcrypt.protocol.group import past, secrets
-from groupcrypt.protocol.group.rows import EpochCore, Unsettled
+from groupcrypt.protocol.group.rows import EpochCore, SealedFrame, Unsettled
 from groupcrypt.protocol.group.state import Epoch, GroupState, need_keys
 from groupcrypt.protocol.group.turn import Turn
-from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash
 from groupcrypt.protocol.membership import FRESH_OPS, EntryBody, Op, Roster
 from groupcrypt.protocol.sender_key import Context, ReceivingChain
 
@@ -65,6 +66,8 @@ def enter(turn: Turn, raw: bytes, body: EntryBody, roster: Roster, secret: bytes
         past.depart(turn, author)
         return
     unseal_unsettled(turn)
+    if author != turn.me.account and set(roster.members) - set(old.roster.members):
+        hold_waiting(turn)
     _forget_losers(turn)
     if secret is not None:
         install(turn, roster.epoch, secret)
@@ -221,12 +224,26 @@ def unseal_unsettled(turn: Turn) -> None:
     if not gone:
         return
     turn.dropped += gone
-    unsettled: dict[MessageId, Unsettled] = {
-        mid: replace(item, upload=None) if item.upload in gone else item
+    unsettled = {
+        mid: item if item.upload not in gone else _waiting_again(item, group.frames[item.upload])
         for mid, item in group.unsettled.items()
     }
     frames = {mid: frame for mid, frame in group.frames.items() if mid not in gone}
     turn.set(unsettled=unsettled, frames=frames)
+
+
+def hold_waiting(turn: Turn) -> None:
+    """Others were added, not by us: what waits was not written for them, the application may see.
+
+    Until it has heard, or for `ADD_HOLD_SECONDS` (spec 10.8).
+    """
+    if any(item.upload is None for item in turn.group.unsettled.values()):
+        turn.set_core(hold_until=turn.now + limits.ADD_HOLD_SECONDS * 1000)
+
+
+def _waiting_again(item: Unsettled, frame: SealedFrame) -> Unsettled:
+    """Who is out by this close may have opened that frame: the content says so from now on."""
+    return replace(item, upload=None, content=sealed_again(item.content, frame.epoch))
 
 
 def _forget_losers(turn: Turn) -> None:
@@ -260,6 +277,7 @@ __all__ = [
     "carry_chain",
     "commit_matches",
     "enter",
+    "hold_waiting",
     "install",
     "known_secret",
     "make_live",

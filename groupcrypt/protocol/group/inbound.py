@@ -21,6 +21,8 @@ from groupcrypt.protocol.group.letters import (
     LogPart,
     Resend,
     SecretRequest,
+    Vouched,
+    VouchRequest,
     WelcomeRequest,
     write_secret,
 )
@@ -55,6 +57,10 @@ def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) 
             _secret_request(turn, sender, wire.decode(SecretRequest, body))
         case LetterKind.RESEND:
             _resend(turn, sender, wire.decode(Resend, body))
+        case LetterKind.VOUCH_REQUEST:
+            _vouch_request(turn, sender, wire.decode(VouchRequest, body))
+        case LetterKind.VOUCH:
+            _vouch(turn, sender, wire.decode(Vouched, body))
         case LetterKind.LOG_PART:
             jump.receive_part(turn, sender, wire.decode(LogPart, body))
         case LetterKind.WELCOME_REQUEST:
@@ -180,6 +186,43 @@ def _key_request(turn: Turn, sender: DeviceId, asked: KeyRequest) -> None:
     for iteration, contents in sorted(again.items()):
         resend = Resend(turn.group.id, asked.epoch, asked.generation, iteration, tuple(contents))
         turn.letters.append(Letter(sender, LetterKind.RESEND, wire.encode(resend)))
+
+
+def _vouch_request(turn: Turn, sender: DeviceId, asked: VouchRequest) -> None:
+    """Give the vouch again by which we took another member's signing key (spec 08.3, 10.7)."""
+    epoch = turn.group.epochs.get(asked.epoch)
+    if epoch is None or epoch.core.log_hash != asked.log_hash:
+        return
+    _member(epoch, sender)
+    chain = epoch.chains.get((DeviceId(asked.device), asked.generation))
+    if chain is None or chain.core.vouch is None or chain.core.number <= asked.number:
+        return
+    if requests.may_answer(turn):
+        given = Vouched(
+            turn.group.id,
+            epoch.number,
+            epoch.core.log_hash,
+            asked.device,
+            asked.generation,
+            chain.core.vouch,
+        )
+        turn.letters.append(Letter(sender, LetterKind.VOUCH, wire.encode(given)))
+
+
+def _vouch(turn: Turn, sender: DeviceId, given: Vouched) -> None:
+    """A hand-over from any member: both keys signed it, so it does not matter who brings it."""
+    epoch = turn.group.epochs.get(given.epoch)
+    if epoch is None or epoch.core.log_hash != given.log_hash:
+        return
+    _member(epoch, sender)
+    device = DeviceId(given.device)
+    chain = epoch.chains.get((device, given.generation))
+    if chain is None:
+        return
+    after = sender_key.accept_vouch(chain, epoch.context(turn.group.id), given.vouch)
+    if after is not chain:
+        epochs.put_chain(turn, after)
+        open_held(turn, epoch.number, device)
 
 
 def _resend(turn: Turn, sender: DeviceId, again: Resend) -> None:

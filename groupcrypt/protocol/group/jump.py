@@ -232,3 +232,5 @@ def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -
         heads_at=0,
     )
     epochs.unseal_unsettled(turn)
+    if set(roster.members) - set(group.roster.members):
+        epochs.hold_waiting(turn)

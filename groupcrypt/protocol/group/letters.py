@@ -10,6 +10,7 @@ from typing import Annotated
 
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.identifiers import GroupId, LogHash
+from groupcrypt.protocol.sender_key import VOUCH_BYTES
 from groupcrypt.protocol.wire import U32, Blob, Bytes16, Bytes32, Many, shape
 
 
@@ -27,6 +28,8 @@ class LetterKind(IntEnum):
     ADDRESSES = 9
     PING = 10  # nothing: it lets a replaced session be seen
     REPEAT = 11  # payloads are missing: send again what is not acknowledged
+    VOUCH_REQUEST = 12
+    VOUCH = 13
     DIRECT = 16
     MAILBOX = 17
 
@@ -94,6 +97,30 @@ class Resend:
         tuple[tuple[Bytes16, Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]], ...],
         Many(limits.MAX_BUNDLE_CONTENTS),
     ]
+
+
+@shape
+class VouchRequest:
+    """A hand-over that is missing, asked of any member; the key held is `number` (spec 10.7)."""
+
+    group: Bytes32
+    epoch: U32
+    log_hash: Bytes32
+    device: Bytes16
+    generation: U32
+    number: U32
+
+
+@shape
+class Vouched:
+    """The vouch by which a member took another's signing key; it proves itself (spec 08.3)."""
+
+    group: Bytes32
+    epoch: U32
+    log_hash: Bytes32
+    device: Bytes16
+    generation: U32
+    vouch: Annotated[bytes, Blob(VOUCH_BYTES)]
 
 
 @shape

@@ -11,6 +11,7 @@ from functools import partial
 
 from groupcrypt.errors import (
     AuthenticationFailed,
+    MalformedFrame,
     NotInRoster,
     RemoteError,
     UnknownChain,
@@ -150,6 +151,9 @@ def deliver_one(
         said = read_content(raw)
     except RemoteError as error:
         turn.events.append(Rejected(error.code, group.id, "content"))
+        return
+    if said.earlier is not None and said.earlier >= epoch.number:
+        turn.events.append(Rejected(MalformedFrame.code, group.id, "content"))
         return
     if isinstance(said.content, LeaveContent):
         turn.leaves.append(said.content.proposal)

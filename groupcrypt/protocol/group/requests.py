@@ -10,13 +10,14 @@ Rules of this file:
 from dataclasses import replace
 
 from groupcrypt.protocol import limits, wire
-from groupcrypt.protocol.group.letters import KeyRequest, LetterKind, SecretRequest
+from groupcrypt.protocol.group.letters import KeyRequest, LetterKind, SecretRequest, VouchRequest
 from groupcrypt.protocol.group.rows import KeyAsked
 from groupcrypt.protocol.group.state import GroupState, other_devices
 from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.identifiers import DeviceId
 
 ASKED_AT_ONCE = 3
+VOUCHES_ASKED = 2  # members beside the owner
 MINUTE_MS = 60_000
 PAUSE_MS = 3_600_000 // limits.MAX_KEY_REQUESTS_PER_HOUR
 Chain = tuple[int, DeviceId, int]  # (epoch, device, generation)
@@ -82,6 +83,26 @@ def ask_due(turn: Turn) -> None:
         epoch, device, generation = key
         body = wire.encode(KeyRequest(group.id, epoch, group.hashes[epoch], generation, ()))
         turn.letters.append(Letter(device, LetterKind.KEY_REQUEST, body))
+        _ask_vouch(turn, key)
+
+
+def _ask_vouch(turn: Turn, key: Chain) -> None:
+    """Of a chain that is held a signing key may be missing: anybody who saw its vouch has it."""
+    number, device, generation = key
+    group, epoch = turn.group, turn.group.epochs[number]
+    chain = epoch.chains.get((device, generation))
+    if chain is None:
+        return
+    others = [name for name in other_devices(epoch.roster, turn.me.device) if name != device]
+    start = int.from_bytes(turn.entropy(2), "big") % max(len(others), 1)
+    asked = VouchRequest(
+        group.id, number, group.hashes[number], device, generation, chain.core.number
+    )
+    turn.write(
+        (others[start:] + others[:start])[:VOUCHES_ASKED],
+        LetterKind.VOUCH_REQUEST,
+        wire.encode(asked),
+    )
 
 
 def may_answer(turn: Turn) -> bool:

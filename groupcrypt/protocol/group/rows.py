@@ -72,6 +72,7 @@ class GroupCore:
     heads_at: U64  # when that was; 0: not in this epoch
     answered: U32  # key requests answered in the minute that began then
     answered_since: U64
+    hold_until: U64  # contents wait until the application heard who was added; 0: they do not
 
 
 @shape

@@ -44,6 +44,8 @@ def flush(turn: Turn) -> None:
     group = turn.group
     if not group.member or group.core.paused or group.head.keys is None or not group.unsettled:
         return
+    if group.core.hold_until > turn.now:
+        return
     flying = sum(not frame.acknowledged for frame in group.frames.values())
     if flying >= UPLOADS_AT_ONCE:
         return
@@ -74,6 +76,22 @@ def flush(turn: Turn) -> None:
     unsettled = dict(turn.group.unsettled)
     unsettled |= {MessageId(item.message): replace(item, upload=mid) for item in batch}
     turn.set(unsettled=unsettled, frames={**turn.group.frames, mid: sealed})
+
+
+def proceed(turn: Turn) -> None:
+    """The application has heard of it, or the time is over: on with what it did not withdraw."""
+    turn.set_core(hold_until=0)
+    flush(turn)
+
+
+def withdraw(turn: Turn, message: MessageId) -> None:
+    """Take a content back if it is not sealed; what is on its way stays (spec 10.8)."""
+    item = turn.group.unsettled.get(message)
+    if item is None or item.upload is not None:
+        return
+    unsettled = {name: kept for name, kept in turn.group.unsettled.items() if name != message}
+    turn.set(unsettled=unsettled)
+    turn.events.append(MessageFailed(turn.group.id, message, "withdrawn"))
 
 
 def _bundle(waiting: Iterable[Unsettled]) -> list[Unsettled]:
@@ -140,4 +158,4 @@ def fail_upload(turn: Turn, mid: bytes, code: str) -> None:
     turn.events += [MessageFailed(turn.group.id, MessageId(name), code) for name in frame.messages]
 
 
-__all__ = ["acknowledged", "fail_upload", "flush", "queue"]
+__all__ = ["acknowledged", "fail_upload", "flush", "proceed", "queue", "withdraw"]

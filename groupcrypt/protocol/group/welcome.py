@@ -100,6 +100,7 @@ def _start(
             heads_at=0,
             answered=0,
             answered_since=0,
+            hold_until=0,
         ),
         log=log,
         hashes=tuple(item.log_hash for item in rosters),

@@ -9,6 +9,7 @@ It knows no log, no membership and no pairwise session: spec 10 says when its fu
 """
 
 from groupcrypt.protocol.sender_key.chain import (
+    VOUCH_BYTES,
     Context,
     FrameKeys,
     ReceivingChain,
@@ -66,6 +67,7 @@ __all__ = [
     "CONFIRM",
     "ENTRY",
     "MESSAGE",
+    "VOUCH_BYTES",
     "Context",
     "Distribution",
     "FrameKeys",

@@ -100,7 +100,7 @@ class ReceivingCore:
     number: U32
     signing_from: U32
     fresh: U32
-    vouched: bool  # the signing key came by a vouch, not by a distribution
+    vouch: Annotated[bytes, Blob(VOUCH_BYTES)] | None  # by which the signing key came, if it did
     older: Annotated[tuple[tuple[U32, SigningPublic], ...], Many(MAX_OLDER_KEYS)]
     distribution: Bytes8
     floor: U32  # below it a missing key was evicted; above it, used

@@ -135,7 +135,7 @@ def _core(found: Distribution) -> ReceivingCore:
         number=found.number,
         signing_from=found.signing_from,
         fresh=found.fresh,
-        vouched=False,
+        vouch=None,
         older=(),
         distribution=found.distribution,
         floor=found.iteration,
@@ -174,8 +174,8 @@ def _newer_key(found: Distribution, core: ReceivingCore) -> ReceivingCore:
     if found.number == core.number:
         if equal(found.signing, core.signing):
             return core
-        if not core.vouched:
+        if core.vouch is None:
             raise ChainFork("another signing key under the number of one that is held")
     return under_key(
-        core, found.signing, found.number, found.signing_from, fresh=found.fresh, vouched=False
+        core, found.signing, found.number, found.signing_from, fresh=found.fresh, vouch=None
     )

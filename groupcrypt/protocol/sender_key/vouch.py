@@ -139,11 +139,11 @@ def follow(core: ReceivingCore, context: Context, vouch: Vouch) -> ReceivingCore
     verify(core.signing, vouch.raw[_STATEMENT.size : -64], _OLD, *parts)
     verify(public, vouch.raw[-64:], _NEW, *parts)
     first = vouch.iteration if vouch.epoch == context.epoch else 0
-    return under_key(core, public, vouch.number, first, fresh=context.fresh, vouched=True)
+    return under_key(core, public, vouch.number, first, fresh=context.fresh, vouch=vouch.raw)
 
 
 def under_key(
-    core: ReceivingCore, public: bytes, index: int, first: int, *, fresh: int, vouched: bool
+    core: ReceivingCore, public: bytes, index: int, first: int, *, fresh: int, vouch: bytes | None
 ) -> ReceivingCore:
     """`core` with signing key number `index` from iteration `first` on.
 
@@ -152,7 +152,7 @@ def under_key(
     older = core.older
     if core.fresh < fresh:  # no key of before may sign in this epoch
         older, first = (), 0
-    elif first > core.signing_from and (vouched or not core.vouched):
+    elif first > core.signing_from and (vouch is not None or core.vouch is None):
         older = (*older, (core.signing_from, core.signing))[-MAX_OLDER_KEYS:]
     return replace(
         core,
@@ -160,15 +160,20 @@ def under_key(
         number=index,
         signing_from=first,
         fresh=fresh,
-        vouched=vouched,
+        vouch=vouch,
         older=older,
     )
 
 
 def key_at(core: ReceivingCore, context: Context, iteration: int) -> bytes:
-    """The public key that must have signed `iteration`, else `AuthenticationFailed` (spec 08.3)."""
+    """The public key that must have signed `iteration` (spec 08.3).
+
+    Raises `UnknownChain` if the vouch for it is missing, else `AuthenticationFailed`.
+    """
+    if core.fresh + 1 == context.fresh:
+        raise UnknownChain("the hand-over to a signing key of this epoch is missing")
     if core.fresh < context.fresh:
-        raise AuthenticationFailed("a signing key that was not renewed in this epoch")
+        raise AuthenticationFailed("a signing key that cannot be renewed any more")
     if iteration >= core.signing_from:
         return core.signing
     for first, public in reversed(core.older):

@@ -20,6 +20,7 @@ from groupcrypt.protocol.content import (
     TextContent,
     Unknown,
     read_content,
+    sealed_again,
     write_content,
 )
 from groupcrypt.testing.vectors import Vector, expecting, vector
@@ -48,52 +49,69 @@ _GOOD: list[tuple[str, str, Content, int]] = [
     ),
     ("11.6", "a type of a later version", Unknown(4711, b"\xc1 any bytes"), 2**32 - 1),
 ]
+
+
+def _of(number: int, body: bytes) -> bytes:
+    """A content of a type with any body."""
+    return wire.encode(Envelope(number, 0, 0, None, body))
+
+
 _BAD: list[tuple[str, str, str, bytes]] = [
     ("11.1", "nothing", "malformed", b""),
-    ("11.1", "a field less", "malformed", b"\x93\x01\x00\x00"),
-    ("11.1", "a field more", "malformed", b"\x95\x01\x00\x00\xc4\x03\x91\xa1a\xc0"),
-    ("11.1", "a byte behind", "malformed", b"\x94\x01\x00\x00\xc4\x03\x91\xa1a\x00"),
-    ("11.1", "a type of 17 bits", "malformed", b"\x94\xce\x00\x01\x00\x00\x00\x00\xc4\x00"),
-    ("11.1", "a type in a longer form", "non-canonical", b"\x94\xcc\x01\x00\x00\xc4\x03\x91\xa1a"),
-    ("11.1", "a body that is a text", "malformed", b"\x94\x01\x00\x00\xa3\x91\xa1a"),
-    ("11.1", "a body in a longer form", "non-canonical", b"\x94\x01\x00\x00\xc4\x04\x91\xd9\x01a"),
-    ("11.3", "a text that is not UTF-8", "malformed", b"\x94\x01\x00\x00\xc4\x03\x91\xa1\xff"),
-    ("11.3", "bytes for a text", "malformed", b"\x94\x01\x00\x00\xc4\x04\x91\xc4\x01a"),
+    ("11.1", "a field less", "malformed", b"\x94\x01\x00\x00\xc0"),
+    ("11.1", "a field more", "malformed", b"\x96\x01\x00\x00\xc0\xc4\x03\x91\xa1a\xc0"),
+    ("11.1", "a byte behind", "malformed", b"\x95\x01\x00\x00\xc0\xc4\x03\x91\xa1a\x00"),
+    ("11.1", "a type of 17 bits", "malformed", b"\x95\xce\x00\x01\x00\x00\x00\x00\xc0\xc4\x00"),
+    (
+        "11.1",
+        "a type in a longer form",
+        "non-canonical",
+        b"\x95\xcc\x01\x00\x00\xc0\xc4\x03\x91\xa1a",
+    ),
+    ("11.1", "a body that is a text", "malformed", b"\x95\x01\x00\x00\xc0\xa3\x91\xa1a"),
+    (
+        "11.1",
+        "a body in a longer form",
+        "non-canonical",
+        b"\x95\x01\x00\x00\xc0\xc4\x04\x91\xd9\x01a",
+    ),
+    ("11.3", "a text that is not UTF-8", "malformed", b"\x95\x01\x00\x00\xc0\xc4\x03\x91\xa1\xff"),
+    ("11.3", "bytes for a text", "malformed", b"\x95\x01\x00\x00\xc0\xc4\x04\x91\xc4\x01a"),
     (
         "11.4",
         "a receipt of a kind there is not",
         "malformed",
-        wire.encode(Envelope(ContentType.RECEIPT, 0, 0, wire.encode(ReceiptContent(2, ())))),
+        _of(ContentType.RECEIPT, wire.encode(ReceiptContent(2, ()))),
     ),
     (
         "11.4",
         "a receipt for an id of 15 bytes",
         "malformed",
-        wire.encode(Envelope(ContentType.RECEIPT, 0, 0, b"\x92\x00\x91\xc4\x0f" + bytes(15))),
+        _of(ContentType.RECEIPT, b"\x92\x00\x91\xc4\x0f" + bytes(15)),
     ),
     (
         "11.5",
         "a name of 65 bytes",
         "malformed",
-        wire.encode(Envelope(ContentType.CUSTOM, 0, 0, wire.encode(CustomContent("n" * 65, b"")))),
+        wire.encode(
+            Envelope(ContentType.CUSTOM, 0, 0, None, wire.encode(CustomContent("n" * 65, b"")))
+        ),
     ),
     (
         "11.2",
         "a proposal of 1025 bytes",
         "malformed",
-        wire.encode(Envelope(ContentType.LEAVE, 0, 0, wire.encode(LeaveContent(bytes(1025))))),
+        wire.encode(
+            Envelope(ContentType.LEAVE, 0, 0, None, wire.encode(LeaveContent(bytes(1025))))
+        ),
     ),
     (
         "11.2",
         "heads of 65 chains",
         "malformed",
-        wire.encode(
-            Envelope(
-                ContentType.HEADS,
-                0,
-                0,
-                b"\x92\x00\xdc\x00\x41" + 65 * wire.encode(ChainHead(bytes(16), 0, 1, bytes(16))),
-            )
+        _of(
+            ContentType.HEADS,
+            b"\x92\x00\xdc\x00\x41" + 65 * wire.encode(ChainHead(bytes(16), 0, 1, bytes(16))),
         ),
     ),
 ]
@@ -106,6 +124,8 @@ def generate() -> tuple[list[Vector], list[Vector]]:
         for spec, name, content, expires in _GOOD
     ]
     bad = [vector(spec, name, {"content": raw}, expect=code) for spec, name, code, raw in _BAD]
+    again = sealed_again(write_content(TextContent("see you at six"), time=_TIME), 300)
+    good.append(_filled("11.1", "a text that was sealed in another epoch before", again))
     return good, [*bad, _too_long()]
 
 
@@ -117,7 +137,7 @@ def _filled(spec: str, name: str, raw: bytes) -> Vector:
 
 def _too_long() -> Vector:
     """One byte over the limit, given by what it consists of."""
-    front = wire.encode(Envelope(99, 0, 0, bytes(60_000)))[:-60_000]
+    front = wire.encode(Envelope(99, 0, 0, None, bytes(60_000)))[:-60_000]
     size = limits.MAX_CONTENT_BYTES + 1 - len(front)
     given = {"front": front[:-2] + size.to_bytes(2, "big"), "zeros": size}
     return vector("11.1", "a content over the limit", given, expect="malformed")
@@ -138,8 +158,10 @@ def run(given: dict[str, Any]) -> dict[str, Any]:
     else:
         raw = bytes.fromhex(given["content"])
     said = read_content(raw)
-    assert write_content(said.content, time=said.time, expires=said.expires) == raw
-    return {"time": said.time, "expires": said.expires, **_shown(said.content)}
+    again = write_content(said.content, time=said.time, expires=said.expires)
+    assert (again if said.earlier is None else sealed_again(again, said.earlier)) == raw
+    earlier = said.earlier
+    return {"time": said.time, "expires": said.expires, "earlier": earlier, **_shown(said.content)}
 
 
 def _shown(content: Content) -> dict[str, Any]:
