@@ -119,7 +119,7 @@ class Session:
             await changed.wait()
 
     def _answered(self, number: int, reply: Reply) -> None:
-        if isinstance(reply, Refused) and reply.code in device.PASSING:
+        if isinstance(reply, Refused) and device.passes(self._core.front, number, reply):
             times = self._refused.get(number, 0)
             self._refused[number] = times + 1
             pause = max(RETRY_SECONDS * 2**times, reply.retry_ms / 1000)
@@ -167,12 +167,10 @@ class Session:
         cursor = self._cursor(topic, asked.item)
         if cursor is None:
             return  # not read any more, or not now
-        if entry.prev > cursor:
-            if self._reread.get(topic) != cursor:
-                self._reread[topic] = cursor
-                self._forget(topic, asked)
-                return
-            self._lost(topic)
+        if entry.prev > cursor and self._reread.get(topic) != cursor:
+            self._reread[topic] = cursor  # once; what is not shown then, the device judges
+            self._forget(topic, asked)
+            return
         record = TopicRecord(topic, entry.seq, entry.prev, entry.mid, entry.body)
         self._core.take(partial(device.receive, record=record))
 

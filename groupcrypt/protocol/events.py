@@ -163,6 +163,18 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Withheld:
+    """The server does not show so many records of a topic (0: it cannot be told how many).
+
+    They were withheld, or ran out; other members are asked where the group stands.
+    """
+
+    group: GroupId
+    epoch: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Diverged:
     """A sender's own account of its frames is not what was seen here (spec 08.7)."""
 
@@ -261,6 +273,7 @@ Event = (
     | AfterClose
     | Gap
     | Missing
+    | Withheld
     | Diverged
     | Equivocation
     | Forked

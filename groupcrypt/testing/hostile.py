@@ -56,6 +56,13 @@ class HostileServer(Broadcast):
         rest = tuple(each for each in numbered if each.seq > request.after)[: request.limit]
         return Page(request.topic, len(numbered), 1, more=False, entries=rest)
 
+    def fill(self, write_token: bytes, read_token: bytes, body: bytes, *, now: float) -> None:
+        """What a member appends who keeps to the server's rules, if there is room for it."""
+        self._made += 1
+        mid = self._made.to_bytes(16, "big")
+        read_hash = broadcast.token_hash(read_token)
+        self.apply(Append(write_token, read_hash, mid, body, 1 << 30), now=int(now))
+
     def inject(self, topic: TopicId, body: bytes, *, now: float) -> None:
         """Append something of its own making; no token is asked of the server itself."""
         self._made += 1
@@ -200,7 +207,7 @@ def without_cursors(state: DeviceState) -> DeviceState:
 
 
 def _uncursed(core: GroupCore) -> GroupCore:
-    return replace(core, cursor=0, records=0, size=0)
+    return replace(core, segment=0, cursor=0)
 
 
 def post_letter(world: Simulation, actor: str, to: str, kind: int, body: bytes) -> None:

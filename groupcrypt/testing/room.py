@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from groupcrypt.protocol import group as groups
-from groupcrypt.protocol import wire
+from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.content import Content, TextContent, write_content
 from groupcrypt.protocol.events import Event, MessageReceived
 from groupcrypt.protocol.group import GroupState, Letter, LetterKind, Turn, Upload
@@ -30,7 +30,7 @@ from groupcrypt.testing.person import Person, make_person
 START = 1_800_000_000_000  # an arbitrary time, in milliseconds
 
 
-_POSITION = {"cursor", "records", "size"} & {each.name for each in fields(GroupCore)}
+_POSITION = {"segment", "cursor"} & {each.name for each in fields(GroupCore)}
 
 
 def but_position(group: GroupState) -> GroupState:
@@ -156,8 +156,11 @@ class Room:
         """Every upload arrives, in order, and is acknowledged."""
         while self.uploads:
             name, upload = self.uploads.pop(0)
-            self.topics.setdefault(upload.write_token, []).append(upload.body)
-            seat = self.seats[name]
+            topic, seat = self.topics.setdefault(upload.write_token, []), self.seats[name]
+            if len(topic) >= limits.SEGMENT_RECORDS:
+                self.act(name, partial(groups.full, upload=upload))
+                continue
+            topic.append(upload.body)
             if seat.held is not None:
                 self.act(name, partial(groups.acknowledged, mid=upload.mid))
 

@@ -21,7 +21,6 @@ from groupcrypt.protocol.broadcast import (
     Page,
     PoolItem,
     Read,
-    Refused,
     SlotGet,
     SlotValue,
 )
@@ -291,9 +290,10 @@ class Simulation:
             reply = self.server.answer(request, now=int(self.now))
         if self.random.random() < self.faults.loss:
             return True
+        passing = device.passes(actor.state, row.number, reply)
         step = device.replied(actor.state, row.number, reply, now=self.now, entropy=actor.entropy)
         actor.adopt(step)
-        return not (isinstance(reply, Refused) and reply.code in device.PASSING)
+        return not passing
 
     def _read(self, actor: Device) -> bool:
         subscriptions = list(device.subscriptions(actor.state))

@@ -150,12 +150,14 @@ async def test_history_that_has_all_expired_is_lost() -> None:
         assert s.group.ahead is not None
 
 
-async def test_an_old_start_of_history_is_no_loss() -> None:
+async def test_a_start_of_history_that_has_expired_is_lost() -> None:
     async with scene() as s:
         ((tag, _),) = s.subscribed()
-        await s.hear(Replied(tag, Subscribed(s.topic, 5, 5)))
-        await s.hear(Entry(s.topic, 5, 0, bytes(16), int(START), b"no frame"))
-        assert s.group.ahead is None and s.group.core.cursor == 5
+        await s.hear(Replied(tag, Subscribed(s.topic, 5, 5)), s.entry(5))
+        (_, (again, _)) = s.subscribed()  # it is asked for once more
+        assert s.group.core.cursor == 0
+        await s.hear(Replied(again, Subscribed(s.topic, 5, 5)), s.entry(5))
+        assert s.group.ahead is not None and s.group.core.cursor == 5
 
 
 async def test_a_row_that_was_taken_back_does_not_leave() -> None:
@@ -164,7 +166,7 @@ async def test_a_row_that_was_taken_back_does_not_leave() -> None:
         outbox = dict(s.core.state.outbox)
         request = next(iter(outbox.values())).request
         numbers = [max(outbox) + 1 + more for more in range(3)]
-        rows = {number: OutboxRow(number, request, None, None, None) for number in numbers}
+        rows = {number: OutboxRow(number, request, None, None, None, 0, 0) for number in numbers}
         s.core.state = s.core.front = replace(s.core.state, outbox=outbox | rows)
         s.core.nudge()
         before = len(s.wire.posted)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from groupcrypt.protocol import limits
 from groupcrypt.protocol.broadcast import Append, Code, Refused, Reply, Request, TopicKind
 from groupcrypt.protocol.events import (
     ChangeFailed,
@@ -120,18 +119,6 @@ def test_key_use_and_durability_fire(calm: tuple[Simulation, GroupId]) -> None:
     alice.wire.append(appended[:-1] + bytes([appended[-1] ^ 1]))
     assert checkers.durability(made)
     alice.wire.pop()
-
-
-@pytest.mark.spec("10.4-5")
-def test_a_topic_that_fills_up_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "TOPIC_RECORDS", 20)
-    made, group = world(3, Faults())
-    for number in range(90):
-        made.send(("alice", "bob", "carol")[number % 3], group, str(number))
-        made.settle()
-    assert checkers.everything(made, group) == []
-    head = checkers.states(made, group)["alice"].core.head
-    assert 4 <= head <= 12, "some updates, by one member each"
 
 
 @pytest.mark.spec("10.8-5")

@@ -279,13 +279,17 @@ def test_the_model_answers_a_client_from_hello_on() -> None:
 def test_numbers_are_not_given_twice_when_a_topic_was_forgotten() -> None:
     model = Broadcast(Limits(ttl_least=1, dedupe_seconds=1, idle_seconds=100))
     for number in range(3):
+        model.answer(MAILBOX.append(number, ttl=1), now=0)
         model.answer(GROUP.append(number, ttl=1), now=0)
     while model.expire(now=200):
         pass
-    assert model.answer(GROUP.subscribe(3), now=200) == Refused(Code.HISTORY_LOST, 0)
-    entry = model.apply(GROUP.append(9), now=200).entry
+    assert model.answer(MAILBOX.subscribe(3), now=200) == Refused(Code.HISTORY_LOST, 0)
+    entry = model.apply(MAILBOX.append(9), now=200).entry
     assert entry is not None
     assert (entry.seq, entry.prev) == (4, 0)
+    first = model.apply(GROUP.append(9), now=200).entry  # a group's positions count from 1
+    assert first is not None
+    assert (first.seq, first.prev) == (1, 0)
 
 
 def test_names_of_writes() -> None:

@@ -17,7 +17,7 @@ from groupcrypt.errors import (
     UnknownDevice,
     UnknownGroup,
 )
-from groupcrypt.protocol import device, membership, sender_key, wire
+from groupcrypt.protocol import device, limits, membership, sender_key, wire
 from groupcrypt.protocol.broadcast import (
     Append,
     Appended,
@@ -537,9 +537,16 @@ def test_a_row_stays_until_it_is_answered(shared: World) -> None:
         entropy=RANDOM,
     ).state
     (row,) = device.pending(state)
-    for code in (Code.QUOTA, Code.RATE, Code.UNAVAILABLE, Code.DRAINING):
+    for code in (Code.RATE, Code.UNAVAILABLE, Code.DRAINING):
         again = device.replied(state, row.number, Refused(code, 5), now=world.now, entropy=RANDOM)
         assert device.pending(again.state) == (row,)
+    for full in (Refused(Code.QUOTA, 5), Appended(limits.SEGMENT_RECORDS + 1, duplicate=False)):
+        moved = device.replied(state, row.number, full, now=world.now, entropy=RANDOM)
+        (next_,) = device.pending(moved.state)
+        assert (next_.mid, next_.epoch, next_.segment) == (row.mid, row.epoch, 1)
+        before, after = request_of(row), request_of(next_)
+        assert isinstance(before, Append) and isinstance(after, Append)
+        assert before.body == after.body and before.write_token != after.write_token
     final = device.replied(
         state, row.number, Refused(Code.TOO_BIG, 0), now=world.now, entropy=RANDOM
     )

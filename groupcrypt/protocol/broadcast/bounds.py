@@ -36,8 +36,8 @@ class Limits:
     ttl_least: U32 = 60
     ttl_most: U32 = 90 * 24 * 3600
     dedupe_seconds: U32 = 24 * 3600  # a mid is known at least this long, also after trim or expiry
-    topic_entries: U32 = 20_000
-    topic_bytes: U32 = 50 * 1024 * 1024
+    topic_entries: U32 = limits.SEGMENT_RECORDS
+    mailbox_bytes: U32 = 50 * 1024 * 1024
     mailbox_entries: U32 = 10_000
     pool_items: U32 = 200
     take_burst: U32 = 60  # takes from one pool at once; then one more every `take_seconds`

@@ -2,7 +2,7 @@
 
 Rules of this file:
 - Pure of I/O, clock and randomness: `now` comes in, in whole seconds, and never goes backwards.
-- One call is one atomic step; a refusal changes nothing (but a group's topic found full is sealed).
+- One call is one atomic step; a refusal changes nothing.
 - Simulations use it as the server, `server.engines.memory` as its core, and the other engines'
   tests as the judge. It is written to be read, not to be fast.
 
@@ -87,7 +87,6 @@ class _Kept:
 class _Topic:
     head: int
     touched: int
-    sealed: bool = False
     entries: int = 0  # visible ones
     size: int = 0  # their bytes
     kept: dict[int, _Kept] = field(default_factory=dict[int, _Kept])
@@ -219,14 +218,16 @@ class Broadcast:
         if known is not None:
             return Applied(Appended(known, duplicate=True))
         mailbox = request.kind == TopicKind.MAILBOX
-        if (
-            held.sealed
-            or held.entries >= (limits.mailbox_entries if mailbox else limits.topic_entries)
-            or held.size + len(request.body) > limits.topic_bytes
-        ):
-            held.sealed = not mailbox
+        if mailbox:
+            full = (
+                held.entries >= limits.mailbox_entries
+                or held.size + len(request.body) > limits.mailbox_bytes
+            )
+        else:
+            full = held.head >= limits.topic_entries
+        if full:
             return Applied(REFUSED_QUOTA)
-        seq = (held.head or self._floor) + 1
+        seq = (held.head or (self._floor if mailbox else 0)) + 1
         entry = Entry(topic, seq, held.head, request.mid, now, request.body)
         self._topics[topic] = held
         due = now + min(max(request.ttl, limits.ttl_least), limits.ttl_most)

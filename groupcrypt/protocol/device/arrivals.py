@@ -7,7 +7,9 @@ Rules of this file:
 
 from groupcrypt.errors import RemoteError
 from groupcrypt.protocol import group as groups
+from groupcrypt.protocol import limits
 from groupcrypt.protocol.broadcast import (
+    Appended,
     Code,
     PoolCounted,
     PoolTake,
@@ -116,9 +118,12 @@ def replied(state: DeviceState, number: int, reply: Reply, *, now: float, entrop
 
 def _replied(work: Work, number: int, reply: Reply) -> None:
     row = work.state.outbox.get(number)
-    if row is None or (isinstance(reply, Refused) and reply.code in PASSING):
+    if row is None or passes(work.state, number, reply):
         return
     work.set(outbox={key: kept for key, kept in work.state.outbox.items() if key != number})
+    if row.group is not None and _segment_over(reply):
+        rooms.next_segment(work, row)
+        return
     if isinstance(reply, Refused):
         _refused(work, row, reply.code)
     if isinstance(reply, PoolCounted):
@@ -128,6 +133,21 @@ def _replied(work: Work, number: int, reply: Reply) -> None:
     if row.group is not None and row.mid is not None and GroupId(row.group) in work.state.groups:
         mid, told = row.mid, groups.refused if isinstance(reply, Refused) else groups.acknowledged
         rooms.run(work, GroupId(row.group), lambda turn: told(turn, mid))
+
+
+def passes(state: DeviceState, number: int, reply: Reply) -> bool:
+    """Whether a reply is a refusal that time or space may lift: the row stays (spec 12.5)."""
+    row = state.outbox.get(number)
+    of_group = row is not None and row.group is not None
+    refused = isinstance(reply, Refused) and reply.code in PASSING
+    return refused and not (of_group and _segment_over(reply))
+
+
+def _segment_over(reply: Reply) -> bool:
+    """A topic of a group is full for good, or took what nobody will read there (spec 10.4)."""
+    if isinstance(reply, Appended):
+        return reply.seq > limits.SEGMENT_RECORDS
+    return isinstance(reply, Refused) and reply.code == Code.QUOTA
 
 
 def _refused(work: Work, row: OutboxRow, number: int) -> None:

@@ -127,10 +127,10 @@ class Groups(Mapping[GroupId, GroupState]):
                     yield held
 
 
-def _place(group: GroupState) -> tuple[bool, int, int]:
+def _place(group: GroupState) -> tuple[bool, int, int, int]:
     """What decides which topic is read and from when anew; cheap to compare."""
     reads = group.member and not group.core.stalled and group.base.keys is not None
-    return reads, group.core.base, group.core.restart
+    return reads, group.core.base, group.core.segment, group.core.restart
 
 
 __all__ = ["Groups", "Reading", "reading_of"]

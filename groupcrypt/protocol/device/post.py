@@ -302,7 +302,7 @@ def release_gates(work: Work) -> None:
             outbox = {key: kept for key, kept in work.state.outbox.items() if key != number}
             work.set(outbox=outbox)
             group = None if row.group is None else GroupId(row.group)
-            work.post(row.request, group=group, mid=row.mid)
+            work.post(row.request, group=group, mid=row.mid, place=(row.epoch, row.segment))
 
 
 def gate_due(state: DeviceState) -> int | None:

@@ -18,12 +18,12 @@ from groupcrypt.errors import (
 )
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import sender_key, wire
-from groupcrypt.protocol.broadcast import Append, token_hash, write_request
+from groupcrypt.protocol.broadcast import Append, read_request, token_hash, write_request
 from groupcrypt.protocol.content import Internal, read_content
 from groupcrypt.protocol.device import account as own
 from groupcrypt.protocol.device import people, post
 from groupcrypt.protocol.device.sessions import Sender
-from groupcrypt.protocol.device.state import Address, InboxRow, Stray, Work
+from groupcrypt.protocol.device.state import Address, InboxRow, OutboxRow, Stray, Work
 from groupcrypt.protocol.events import (
     DirectReceived,
     Event,
@@ -31,7 +31,7 @@ from groupcrypt.protocol.events import (
     MessageReceived,
     Rejected,
 )
-from groupcrypt.protocol.group import GroupState, LetterKind, Turn
+from groupcrypt.protocol.group import GroupState, LetterKind, Turn, Upload
 from groupcrypt.protocol.group.letters import (
     Addresses,
     Direct,
@@ -134,8 +134,20 @@ def post_uploads(work: Work) -> None:
             upload.body,
             RECORD_SECONDS,
         )
-        work.post(write_request(0, request), group=group, mid=upload.mid, gate=upload.gate)
+        place = upload.epoch, upload.segment
+        work.post(
+            write_request(0, request), group=group, mid=upload.mid, gate=upload.gate, place=place
+        )
     work.uploads.clear()
+
+
+def next_segment(work: Work, row: OutboxRow) -> None:
+    """The topic of a row is full: its record goes on to the next segment (spec 10.4)."""
+    request = read_request(row.request)[1]
+    if not isinstance(request, Append) or row.group is None or row.mid is None:
+        return
+    upload = Upload(row.epoch, row.segment, request.write_token, b"", row.mid, request.body)
+    run(work, GroupId(row.group), lambda turn: groups.full(turn, upload))
 
 
 def _learn(work: Work, group: GroupState, record: bytes) -> None:

@@ -175,6 +175,8 @@ class OutboxRow:
     group: Bytes32 | None
     mid: Bytes16 | None
     gate: Bytes32 | None  # not before the letters of this entry are in the outbox
+    epoch: U32  # of a group's record: its epoch, and the segment of its topic
+    segment: U32
 
 
 @shape
@@ -292,10 +294,14 @@ class Work:
         group: GroupId | None = None,
         mid: bytes | None = None,
         gate: bytes | None = None,
+        place: tuple[int, int] = (0, 0),
     ) -> None:
-        """Append a request to the outbox; it stays until the server answered it."""
+        """Append a request to the outbox; it stays until the server answered it.
+
+        `place` of a group's record: the epoch, and the segment of its topic (spec 10.4).
+        """
         number = self.state.core.outbox_next
-        row = OutboxRow(number, request, group, mid, gate)
+        row = OutboxRow(number, request, group, mid, gate, *place)
         self.set_core(outbox_next=number + 1)
         self.set(outbox={**self.state.outbox, number: row})
 

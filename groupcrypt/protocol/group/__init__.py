@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from groupcrypt.errors import RemoteError
 from groupcrypt.protocol import limits, membership, sender_key, wire
-from groupcrypt.protocol.events import Rejected
+from groupcrypt.protocol.events import Rejected, Withheld
 from groupcrypt.protocol.group import (
     entries,
     inbound,
@@ -24,30 +24,30 @@ from groupcrypt.protocol.group import (
     messages,
     past,
     requests,
-    secrets,
     sending,
+    topics,
 )
 from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
 from groupcrypt.protocol.group.past import returned
 from groupcrypt.protocol.group.sending import proceed, queue, withdraw
 from groupcrypt.protocol.group.state import GroupState, Status, frame_keys, need_keys
+from groupcrypt.protocol.group.topics import full, topic
 from groupcrypt.protocol.group.turn import Letter, Turn, Upload
 from groupcrypt.protocol.group.welcome import create, join, welcome_letters
 from groupcrypt.protocol.identifiers import DeviceId, LogHash, MessageId
 from groupcrypt.protocol.membership import LeaveData, Op, UpdateData
 from groupcrypt.protocol.sender_key import CONFIRM, ENTRY
 
-ROOM_STEP = 16  # records of a full topic between the attempts of two members
-ROOM_BYTES = 4_096  # counted like one record
 LEAVE_STEP_MS = 500  # members commit a leave one after the other, so that one usually does
 
 
 def receive(turn: Turn, seq: int, body: bytes) -> None:
     """The next record of the base topic, in the server's order (spec 10.4)."""
     core = turn.group.core
-    if not turn.group.member or core.stalled or seq <= core.cursor:
+    if not topics.expects(turn.group, seq):
         return
+    topics.skipped(turn, seq)
     before = _mark(turn)
     try:
         _receive(turn, seq, body)
@@ -57,8 +57,7 @@ def receive(turn: Turn, seq: int, body: bytes) -> None:
     if turn.group.core.stalled:
         return
     if turn.group.core.base == core.base:
-        turn.set_core(cursor=seq, records=core.records + 1, size=core.size + len(body))
-        _make_room(turn)
+        topics.read(turn, seq)
     _after(turn)
 
 
@@ -76,20 +75,6 @@ def _receive(turn: Turn, seq: int, body: bytes) -> None:
     sealed = wire.decode(entries.SealedEntry, plain)
     turn.addresses += sealed.addresses
     entries.receive_entry(turn, sealed.entry)
-
-
-def _make_room(turn: Turn) -> None:
-    """A topic that fills up is left for the next epoch's before the server refuses (10.4).
-
-    Members do it one after the other, by rank: the first one's update empties the count for all.
-    """
-    core = turn.group.core
-    if core.records < limits.TOPIC_RECORDS and core.size < limits.TOPIC_BYTES:
-        return
-    late = entries.rank(turn, turn.me.account) * ROOM_STEP
-    over = max(core.records - limits.TOPIC_RECORDS, (core.size - limits.TOPIC_BYTES) // ROOM_BYTES)
-    if over >= late and core.base == core.head and core.pending is None:
-        entries.want(turn, Op.UPDATE, wire.encode(UpdateData()), not_before=turn.now)
 
 
 def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) -> None:
@@ -142,6 +127,7 @@ def leave(turn: Turn, content: bytes) -> None:
 
 def history_lost(turn: Turn) -> None:
     """The server no longer has what follows our cursor (spec 10.10)."""
+    turn.events.append(Withheld(turn.group.id, turn.group.core.base, 0))
     jump.history_lost(turn)
     tick(turn)
 
@@ -217,14 +203,6 @@ def next_tick(group: GroupState) -> int | None:
     return min((time for time in times if time is not None), default=None)
 
 
-def topic(group: GroupState) -> tuple[bytes, bytes] | None:
-    """(write token, read token) of the topic to be read, or None after departure (spec 10.4)."""
-    base = group.base
-    if not group.member or base.keys is None or group.core.stalled:
-        return None
-    return secrets.topic_tokens(base.keys, 0)
-
-
 def _after(turn: Turn) -> None:
     """What every input may have set free: waiting keys, intents, messages, leaves."""
     if not turn.group.member:
@@ -280,6 +258,7 @@ __all__ = [
     "Upload",
     "acknowledged",
     "create",
+    "full",
     "heal",
     "heal_now",
     "hear",

@@ -53,6 +53,7 @@ def enter(turn: Turn, raw: bytes, body: EntryBody, roster: Roster, secret: bytes
         author=body.author,
         keys=None,
         carried=True,
+        writing=0,
     )
     epoch = Epoch(core, roster, {}, None, frozenset())
     turn.set(
@@ -184,8 +185,9 @@ def make_live(turn: Turn) -> None:
     """The head is decided: read its topic, erase what only the epoch before needed (spec 10.6)."""
     head = turn.group.head
     before = turn.group.core.base
-    turn.set_core(base=head.number, cursor=0, confirm_at=None, update_at=None, stalled=False)
-    turn.set_core(restart=turn.group.core.restart + 1, records=0, size=0, heads_at=0)
+    restart = turn.group.core.restart + 1
+    turn.set_core(base=head.number, segment=0, cursor=0, restart=restart)
+    turn.set_core(confirm_at=None, update_at=None, stalled=False, heads_at=0)
     recent = head.number - limits.PREVIOUS_EPOCHS - 1
     needed = past.needed(turn.group)
     kept: dict[int, Epoch] = {}

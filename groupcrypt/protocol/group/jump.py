@@ -201,7 +201,17 @@ def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -
     log_hash = LogHash(roster.log_hash)
     keys = None if secret is None else secrets.split(secret, group.id, roster.epoch, log_hash)
     core = EpochCore(
-        roster.epoch, log_hash, fresh, roster.epoch, True, turn.now, None, body.author, keys, True
+        roster.epoch,
+        log_hash,
+        fresh,
+        roster.epoch,
+        True,
+        turn.now,
+        None,
+        body.author,
+        keys,
+        True,
+        0,
     )
     epoch = Epoch(core, roster, {}, None, frozenset())
     hashes = (*group.hashes, *(item.log_hash for item in rosters[: index + 1]))
@@ -220,6 +230,7 @@ def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -
     turn.set_core(
         base=roster.epoch,
         head=roster.epoch,
+        segment=0,
         cursor=0,
         restart=group.core.restart + 1,
         pending=None,
@@ -227,8 +238,6 @@ def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -
         update_at=None,
         asked_at=None,
         stalled=False,
-        records=0,
-        size=0,
         heads_at=0,
     )
     epochs.unseal_unsettled(turn)

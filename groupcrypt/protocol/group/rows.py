@@ -53,7 +53,8 @@ class GroupCore:
     status: U8
     base: U32
     head: U32
-    cursor: U64  # position read up to in the base epoch's topic
+    segment: U32  # of the base epoch that is read
+    cursor: U64  # position read up to in its topic
     restart: U32  # grows when the topic must be read again from the cursor
     generation: U32  # the last one this device used for a chain
     paused: bool
@@ -66,8 +67,6 @@ class GroupCore:
     stalled: bool
     update_due: U64  # when this device heals itself next (spec 10.6)
     queued: U64  # contents taken so far; their order
-    records: U32  # read in the base epoch's topic
-    size: U64  # their bytes
     seen: U32  # messages opened since we last said what we saw (spec 10.11)
     heads_at: U64  # when that was; 0: not in this epoch
     answered: U32  # key requests answered in the minute that began then
@@ -99,6 +98,7 @@ class EpochCore:
     author: Bytes16  # the device whose entry opened it
     keys: EpochKeys | None
     carried: bool  # carries are still held
+    writing: U32  # the segment that takes what we write
     ended: Annotated[
         tuple[Ended, ...], Many(limits.MAX_GENERATIONS * limits.MAX_GROUP_DEVICES)
     ] = ()

@@ -34,6 +34,7 @@ class Upload:
     """A record for a topic, under an id that makes repeating it harmless (spec 13.3)."""
 
     epoch: int
+    segment: int
     write_token: bytes
     read_token: bytes
     mid: bytes
@@ -93,10 +94,10 @@ class Turn:
 
     def upload(self, epoch: Epoch, body: bytes, gate: LogHash | None = None) -> bytes:
         """Queue a record for an epoch's topic; returns its upload id."""
-        keys = need_keys(epoch)
-        write_token, read_token = secrets.topic_tokens(keys, 0)
+        segment = self.group.epochs[epoch.number].core.writing
+        write_token, read_token = secrets.topic_tokens(need_keys(epoch), segment)
         mid = self.entropy(16)
-        self.uploads.append(Upload(epoch.number, write_token, read_token, mid, body, gate))
+        self.uploads.append(Upload(epoch.number, segment, write_token, read_token, mid, body, gate))
         return mid
 
     def write(self, devices: list[DeviceId], kind: int, body: bytes) -> None:

@@ -73,6 +73,7 @@ def _start(
         author=bodies[-1].author,
         keys=secrets.split(secret, roster.group, roster.epoch, log_hash),
         carried=True,
+        writing=0,
     )
     stagger = int.from_bytes(entropy(4), "big") % (limits.UPDATE_SECONDS * 1000 // 4)
     return GroupState(
@@ -81,6 +82,7 @@ def _start(
             status=Status.MEMBER,
             base=roster.epoch,
             head=roster.epoch,
+            segment=0,
             cursor=0,
             restart=0,
             generation=0,
@@ -94,8 +96,6 @@ def _start(
             stalled=False,
             update_due=now + limits.UPDATE_SECONDS * 1000 - stagger,
             queued=0,
-            records=0,
-            size=0,
             seen=0,
             heads_at=0,
             answered=0,

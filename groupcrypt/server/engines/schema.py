@@ -9,7 +9,7 @@ It opens nothing; `sqlite` does.
 from typing import Final
 
 APPLICATION_ID: Final = 0x67634253  # "gcBS"
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 # A topic's entries lie side by side, in order: reading on is one range scan. `due` is when the
 # body goes, then (body NULL) when its mid is forgotten as well.
@@ -19,7 +19,7 @@ INSERT INTO meta VALUES ('clock', 0), ('floor', 0);
 CREATE TABLE topics (
     number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, head INTEGER NOT NULL,
     low INTEGER NOT NULL, entries INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    sealed INTEGER NOT NULL, touched INTEGER NOT NULL
+    touched INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE entries (
     topic INTEGER NOT NULL, seq INTEGER NOT NULL, prev INTEGER NOT NULL, mid BLOB NOT NULL,

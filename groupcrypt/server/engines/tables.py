@@ -48,7 +48,6 @@ class _Topic:
     low: int  # up to here no entry has a body
     entries: int
     size: int
-    sealed: bool
 
 
 class Batch:
@@ -77,10 +76,9 @@ class Batch:
     def finish(self) -> None:
         """Write back what changed in the topics' rows; the caller commits."""
         self._sql.executemany(
-            "UPDATE topics SET head=?, low=?, entries=?, bytes=?, sealed=?, touched=?"
-            " WHERE number=?",
+            "UPDATE topics SET head=?, low=?, entries=?, bytes=?, touched=? WHERE number=?",
             [
-                (each.head, each.low, each.entries, each.size, each.sealed, self._now, each.number)
+                (each.head, each.low, each.entries, each.size, self._now, each.number)
                 for each in self._topics.values()
             ],
         )
@@ -90,7 +88,7 @@ class Batch:
         held = self._topics.get(name)
         if held is None:
             row = self._sql.execute(
-                "SELECT number, head, low, entries, bytes, sealed FROM topics WHERE id=?", (name,)
+                "SELECT number, head, low, entries, bytes FROM topics WHERE id=?", (name,)
             ).fetchone()
             if row is None:
                 return None
@@ -99,12 +97,11 @@ class Batch:
 
     def _new_topic(self, name: bytes) -> _Topic:
         cursor = self._sql.execute(
-            "INSERT INTO topics (id, head, low, entries, bytes, sealed, touched)"
-            " VALUES (?, 0, 0, 0, 0, 0, ?)",
+            "INSERT INTO topics (id, head, low, entries, bytes, touched) VALUES (?, 0, 0, 0, 0, ?)",
             (name, self._now),
         )
         assert cursor.lastrowid is not None  # it was an INSERT
-        held = self._topics[name] = _Topic(cursor.lastrowid, 0, 0, 0, 0, sealed=False)
+        held = self._topics[name] = _Topic(cursor.lastrowid, 0, 0, 0, 0)
         return held
 
     def _append(self, name: bytes, request: Append) -> Applied:
@@ -119,16 +116,15 @@ class Batch:
             if known is not None:
                 return Applied(Appended(known[0], duplicate=True))
         mailbox = request.kind == TopicKind.MAILBOX
-        most = limits.mailbox_entries if mailbox else limits.topic_entries
-        entries, stored, sealed = (
-            (0, 0, False) if held is None else (held.entries, held.size, held.sealed)
-        )
-        if sealed or entries >= most or stored + size > limits.topic_bytes:
-            if held is not None:
-                held.sealed = not mailbox
+        head, entries, stored = (0, 0, 0) if held is None else (held.head, held.entries, held.size)
+        if mailbox:
+            full = entries >= limits.mailbox_entries or stored + size > limits.mailbox_bytes
+        else:
+            full = head >= limits.topic_entries
+        if full:
             return Applied(Refused(Code.QUOTA, 0))
         held = self._new_topic(name) if held is None else held
-        seq = (held.head or _meta(self._sql, "floor")) + 1
+        seq = (head or (_meta(self._sql, "floor") if mailbox else 0)) + 1
         entry = Entry(name, seq, held.head, request.mid, self._now, request.body)
         due = self._now + min(max(request.ttl, limits.ttl_least), limits.ttl_most)
         self._sql.execute(
