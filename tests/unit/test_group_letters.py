@@ -13,11 +13,12 @@ from groupcrypt.protocol.group.inbound import EARLY_KEPT
 from groupcrypt.protocol.group.letters import EpochSecret, LogPart
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import LogHash
-from groupcrypt.protocol.membership import Op, RoleData, UpdateData
+from groupcrypt.protocol.membership import Op, RemoveData, RoleData, UpdateData
 from groupcrypt.protocol.primitives import ZERO32
 from groupcrypt.protocol.sender_key import SendingChain
 from groupcrypt.testing.room import Room
 from tests.unit.group_scene import (
+    drafted,
     key_request,
     kinds,
     late_chain,
@@ -401,6 +402,39 @@ def test_the_log_and_the_secret_have_to_fit(room: Room) -> None:
     refused_letter(room, "bob", alice, LetterKind.EPOCH_SECRET, body, code="authentication-failed")
     room.letter("bob", alice, LetterKind.EPOCH_SECRET, secret.letter.body)
     assert room.seats["bob"].group.core.head == 4
+
+
+@pytest.mark.spec("10.10-3")
+def test_one_admin_takes_nobody_to_a_log_in_which_the_others_are_removed(room: Room) -> None:
+    alice, bob = room.seats["alice"], room.seats["bob"]
+    others = RemoveData(tuple(sorted(room.seats[n].person.account for n in ("carol", "dave"))))
+    raw = drafted(room, "alice", Op.REMOVE, others, secret=bytes(32))
+    log_hash = membership.apply(alice.group.roster, raw).log_hash
+    state(room, "bob", "alice", 2, log_hash)
+    room.now += 60_000
+    room.act("bob", groups.tick)  # he asks
+    part = wire.encode(LogPart(bob.group.id, 2, (raw,)))
+    room.letter("bob", alice.device, LetterKind.LOG_PART, part)
+    secret = secret_letter(room, 2, log_hash, bytes(32))
+    room.letter("bob", alice.device, LetterKind.EPOCH_SECRET, secret)
+    assert bob.group.core.head == 1
+    state(room, "bob", "carol", 2, log_hash)  # the same from a second account
+    assert bob.group.core.head == 2
+
+
+@pytest.mark.spec("10.10-4")
+def test_an_own_entry_among_those_passed_over_is_not_made_again(room: Room) -> None:
+    room.propose("bob", Op.UPDATE, UpdateData())
+    room.settle("bob")
+    left_behind(room)
+    bob = room.seats["bob"].group
+    assert bob.core.pending is not None
+    for name in ("alice", "carol"):
+        room.hand_over(name)
+        room.hand_over("bob")
+    bob = room.seats["bob"].group
+    assert bob.core.head == 5
+    assert (bob.core.pending, bob.core.intents) == (None, ())
 
 
 @pytest.mark.spec("10.10-2")

@@ -461,6 +461,46 @@ def test_a_confirm_that_cannot_be_judged_is_not_passed(room: Room) -> None:
     assert not [event for event in bob.events if isinstance(event, ChangeFailed)]
 
 
+@pytest.mark.spec("10.5-5")
+def test_a_confirm_that_cannot_decide_stops_nobody(room: Room) -> None:
+    """Else one member's bad record, or an honest late one, would keep from all that follows it."""
+    removal_without_secret(room, "bob")
+    room.letters.clear()
+    room.uploads.clear()
+    bob, carol = room.seats["bob"], room.seats["carol"]
+    here = LogHash(carol.group.head.core.log_hash)
+    for signer, log_hash, code in (
+        ("carol", bob.group.hashes[1], "stale-epoch"),
+        ("alice", here, "not-allowed"),  # her own entry
+        ("dave", here, "not-member"),
+    ):
+        raw = membership.make_confirm(room.seats[signer].me, log_hash, bytes(32))
+        refused(room, "bob", confirm_record(bob.group.base, raw), code)
+    forged = replace(room.seats["eve"].me, certificate=carol.me.certificate)
+    raw = membership.make_confirm(forged, here, bytes(32))
+    refused(room, "bob", confirm_record(bob.group.base, raw), "authentication-failed")
+    assert not bob.group.core.stalled
+
+
+@pytest.mark.spec("10.5-4")
+def test_nobody_supersedes_where_one_account_is_left() -> None:
+    """Who has the secret is live and reads on elsewhere; a device of it without waits and asks."""
+    pair = Room(12, "alice bob", members="bob")
+    pair.remove("alice", "bob")
+    alice = pair.seats["alice"]
+    alice.held = replace(alice.group, core=replace(alice.group.core, pending=None))
+    pair.post()
+    pair.read("alice")  # as another device of hers would
+    core = alice.group.core
+    assert (core.base, core.head, core.update_at) == (1, 2, None)
+    assert alice.group.head.keys is None
+    raw = drafted(pair, "alice", Op.UPDATE, UpdateData(), secret=bytes(32))
+    refused(pair, "alice", entry_record(alice.group.base, raw), "stale-epoch")
+    pair.now += 3_600_000
+    pair.act("alice", groups.tick)
+    assert pair.uploads == []
+
+
 @pytest.mark.spec("10.5-7")
 def test_secrets_go_out_before_their_entry(room: Room) -> None:
     room.remove("alice", "dave")

@@ -174,6 +174,8 @@ def receive_entry(turn: Turn, raw: bytes) -> None:
         raise StaleEpoch("the entry does not follow the head of the log")
     if group.core.base != group.core.head and body.op not in FRESH_OPS:
         raise StaleEpoch("only a fresh-secret entry may supersede an epoch that is not live")
+    if group.core.base != group.core.head and len(group.roster.members) == 1:
+        raise StaleEpoch("an epoch of one account is live at whoever has its secret")
     roster = membership.apply(group.roster, raw)
     secret = _secret_of(turn, raw, body, roster)
     epochs.enter(turn, raw, body, roster, secret)
@@ -244,6 +246,8 @@ def _after_enter(turn: Turn) -> None:
         return
     if turn.group.head.keys is None:
         ask_secret(turn)
+        if len(turn.group.roster.members) == 1:
+            return  # nobody supersedes an epoch that is live at whoever has its secret
         patience = limits.CONFIRM_PATIENCE_SECONDS * 1000
         spread = int.from_bytes(turn.entropy(2), "big") * 10_000 // 65536
         turn.set_core(update_at=turn.now + patience + spread)
@@ -264,15 +268,16 @@ def receive_confirm(turn: Turn, raw: bytes) -> None:
     group, head = turn.group, turn.group.head
     if group.core.base == group.core.head:
         raise StaleEpoch("nothing is waiting for a confirm")
-    if head.keys is None:
-        # Whether it is valid cannot be told yet, and it may decide: read no further.
-        turn.set_core(stalled=True)
-        ask_secret(turn)
-        return
     author = epochs.author_account(group, head)
     if author is None:
         raise RemoteError("the author of the epoch is unknown")
-    membership.check_confirm(head.roster, author, raw, need_keys(head).confirm)
+    key = None if head.keys is None else head.keys.confirm
+    membership.check_confirm(head.roster, author, raw, key)
+    if key is None:
+        # Its tag cannot be judged yet, and it may decide: read no further.
+        turn.set_core(stalled=True)
+        ask_secret(turn)
+        return
     pending = group.core.pending
     if pending is not None:  # our superseding update came too late, which is no failed try
         turn.set_core(pending=None)

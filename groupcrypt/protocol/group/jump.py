@@ -178,15 +178,18 @@ def _apply(turn: Turn) -> None:
 
 
 def _vouched(turn: Turn, rosters: list[Roster], index: int) -> bool:
-    """Two accounts besides ours name this log (one, where the group has only one other)."""
-    roster = rosters[index]
+    """Two accounts besides ours name this log (one, where our own head has only one other).
+
+    Counted in our own head, as the log given may have removed who would say otherwise.
+    """
+    own = turn.group.roster
     hashes = {(item.epoch, item.log_hash) for item in rosters[index:]}
     accounts = {
         account
         for account, item in turn.group.stated.items()
-        if (item.epoch, item.log_hash) in hashes and account in roster.members
+        if (item.epoch, item.log_hash) in hashes and account in own.members
     }
-    others = len(roster.members) - 1
+    others = len(own.members) - 1
     return len(accounts - {turn.me.account}) >= min(2, max(others, 1))
 
 
@@ -226,6 +229,7 @@ def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -
     pending = group.core.pending
     if pending is not None:
         turn.dropped += [pending.upload, pending.log_hash]
+    if pending is not None and pending.raw not in entries:  # else it took effect on the way
         turn.set_core(intents=(pending.intent, *group.core.intents))
     turn.set_core(
         base=roster.epoch,

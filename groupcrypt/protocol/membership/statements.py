@@ -110,11 +110,12 @@ def make_confirm(author: LocalIdentity, log_hash: LogHash, confirm_key: bytes) -
 
 
 def check_confirm(
-    roster: Roster, entry_author: AccountId, confirm: bytes, confirm_key: bytes
+    roster: Roster, entry_author: AccountId, confirm: bytes, confirm_key: bytes | None
 ) -> DeviceId:
     """The member device that confirms the epoch of `roster` (spec 09.8).
 
-    `entry_author` is the account whose device authored the entry that opened it. Raises
+    `entry_author` is the account whose device authored the entry that opened it; without
+    `confirm_key`, which who lacks the secret does not have, all but the tag is checked. Raises
     `MalformedFrame`, `UnsupportedVersion`, `StaleEpoch`, `NotInRoster`, `NotAllowed` (the author's
     own account) or `AuthenticationFailed`.
     """
@@ -124,7 +125,9 @@ def check_confirm(
         raise UnsupportedVersion(f"a confirm of version {body.version}")
     if body.log_hash != roster.log_hash:
         raise StaleEpoch("a confirm of another log")
-    if not equal(mac(confirm_key, "confirm", read.body, read.signature), read.tag):
+    if confirm_key is not None and not equal(
+        mac(confirm_key, "confirm", read.body, read.signature), read.tag
+    ):
         raise AuthenticationFailed("a confirm does not verify")
     certificate = roster.devices.get(body.device)
     if certificate is None:
