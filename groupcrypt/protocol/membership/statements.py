@@ -125,9 +125,8 @@ def check_confirm(
         raise UnsupportedVersion(f"a confirm of version {body.version}")
     if body.log_hash != roster.log_hash:
         raise StaleEpoch("a confirm of another log")
-    if confirm_key is not None and not equal(
-        mac(confirm_key, "confirm", read.body, read.signature), read.tag
-    ):
+    tag = mac(confirm_key, "confirm", read.body, read.signature) if confirm_key else read.tag
+    if not equal(tag, read.tag):
         raise AuthenticationFailed("a confirm does not verify")
     certificate = roster.devices.get(body.device)
     if certificate is None:
