@@ -3,35 +3,39 @@
 The names here are the public ones; `groupcrypt.protocol` is readable and documented, not stable.
 """
 
-from groupcrypt.errors import (
-    GroupcryptError,
-    LocalError,
-    RemoteError,
-    StoreError,
-    TransportError,
-)
-from groupcrypt.node import (
-    Connected,
-    Contact,
-    Disconnected,
-    Group,
-    Message,
-    Node,
-    Skipped,
-    open_node,
-    run_node,
-)
-from groupcrypt.protocol.content import CustomContent, ReceiptContent, TextContent
-from groupcrypt.protocol.events import (
-    Departed,
-    Event,
-    GroupJoined,
-    MembershipChanged,
-    MessageSettled,
-)
-from groupcrypt.protocol.identity import Card
-from groupcrypt.server import serve
-from groupcrypt.store import MemoryStore, SqliteStore, Store
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:  # what a name is; it is imported when somebody asks for it
+    from groupcrypt.errors import (
+        GroupcryptError,
+        LocalError,
+        RemoteError,
+        StoreError,
+        TransportError,
+    )
+    from groupcrypt.node import (
+        Connected,
+        Contact,
+        Disconnected,
+        Group,
+        Message,
+        Node,
+        Skipped,
+        open_node,
+        run_node,
+    )
+    from groupcrypt.protocol.content import CustomContent, ReceiptContent, TextContent
+    from groupcrypt.protocol.events import (
+        Departed,
+        Event,
+        GroupJoined,
+        MembershipChanged,
+        MessageSettled,
+    )
+    from groupcrypt.protocol.identity import Card
+    from groupcrypt.server import serve
+    from groupcrypt.store import MemoryStore, SqliteStore, Store
 
 __version__ = "0.1.0"
 
@@ -64,3 +68,22 @@ __all__ = [
     "run_node",
     "serve",
 ]
+
+if not typing.TYPE_CHECKING:
+    _HOMES = (
+        *("errors", "store", "node", "server"),
+        *("protocol.identity", "protocol.content", "protocol.events"),
+    )
+
+    def __getattr__(name: str) -> object:
+        """A public name, imported on first use: a pytest run that uses none pays for none."""
+        if name in __all__:
+            for home in _HOMES:
+                found = getattr(importlib.import_module(f"{__name__}.{home}"), name, None)
+                if found is not None:
+                    globals()[name] = found
+                    return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

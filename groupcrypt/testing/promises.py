@@ -23,7 +23,7 @@ class Promise(Protocol):
         """What it is called in a complaint."""
         ...
 
-    def broken(self, journal: Journal) -> list[str]:
+    def complaints(self, journal: Journal) -> list[str]:
         """Everything that is against it."""
         ...
 
@@ -33,7 +33,7 @@ class Authorship:
 
     name = "authorship"
 
-    def broken(self, journal: Journal) -> list[str]:
+    def complaints(self, journal: Journal) -> list[str]:
         said = {(one.sender, one.text) for one in journal.said}
         return [
             f"{reader} was shown something as of {one.sender}, who never said it"
@@ -48,7 +48,7 @@ class Exclusion:
 
     name = "exclusion"
 
-    def broken(self, journal: Journal) -> list[str]:
+    def complaints(self, journal: Journal) -> list[str]:
         said = {(one.sender, one.text): one for one in journal.said}
         found: list[str] = []
         for reader, shown in journal.shown.items():
@@ -75,7 +75,7 @@ class Delivery:
 
     name = "delivery"
 
-    def broken(self, journal: Journal) -> list[str]:
+    def complaints(self, journal: Journal) -> list[str]:
         found: list[str] = []
         for one in journal.said:
             if not one.done:
@@ -104,7 +104,7 @@ class Once:
 
     name = "once"
 
-    def broken(self, journal: Journal) -> list[str]:
+    def complaints(self, journal: Journal) -> list[str]:
         found: list[str] = []
         for reader, shown in journal.shown.items():
             counted = [
@@ -128,7 +128,7 @@ class Order:
 
     name = "order"
 
-    def broken(self, journal: Journal) -> list[str]:
+    def complaints(self, journal: Journal) -> list[str]:
         place = {(one.sender, one.text): number for number, one in enumerate(journal.said)}
         found: list[str] = []
         for reader, shown in journal.shown.items():
@@ -149,7 +149,7 @@ def complaints(journal: Journal, *promises: Promise) -> list[str]:
     return [
         f"{promise.name}: {each}"
         for promise in promises or PROMISES
-        for each in promise.broken(journal)
+        for each in promise.complaints(journal)
     ]
 
 

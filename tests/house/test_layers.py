@@ -56,6 +56,7 @@ IMPORTERS: Mapping[str, tuple[str, ...]] = {
         *("store.database", "server.engines", "cli.checks", "cli.checks_given"),
         "cli.bench.floors",
     ),
+    "pytest": ("testing.pytest_plugin",),  # which only pytest itself imports
 }
 
 # What computes and does nothing else. Add to it only what has no clock, no state and no I/O.
