@@ -231,7 +231,7 @@ class NoRoom(RemoteError):
     """What others can make this device keep or do has a bound, and it is reached."""
 
     code = "no-room"
-    spec = "12.3"
+    spec = "12.8"
 
 
 class RosterFork(RemoteError):

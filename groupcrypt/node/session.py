@@ -167,6 +167,9 @@ class Session:
         cursor = self._cursor(topic, asked.item)
         if cursor is None:
             return  # not read any more, or not now
+        if device.full(self._core.front):
+            self._forget(topic, asked)  # read again once the application has taken something
+            return
         if entry.prev > cursor and self._reread.get(topic) != cursor:
             self._reread[topic] = cursor  # once; what is not shown then, the device judges
             self._forget(topic, asked)
@@ -191,10 +194,13 @@ class Session:
         """Follow the device's subscriptions: new topics on, old ones off."""
         core = self._core
         followed: object = None
+        full = False
         while True:
             changed, state = core.changed, core.state
-            if self._forgotten or state.groups.readings is not followed:
+            turned = device.full(state) is not full
+            if self._forgotten or turned or state.groups.readings is not followed:
                 self._forgotten, followed = False, state.groups.readings
+                full = device.full(state)
                 await self._follow(state)
             await changed.wait()
 

@@ -41,7 +41,14 @@ from groupcrypt.protocol.events import (
     UploadRefused,
 )
 from groupcrypt.protocol.group import LetterKind
-from groupcrypt.protocol.group.letters import Addresses, Direct, Welcome, WelcomeRequest, log_parts
+from groupcrypt.protocol.group.letters import (
+    Addresses,
+    Direct,
+    LogPart,
+    Welcome,
+    WelcomeRequest,
+    log_parts,
+)
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, MessageId
 from groupcrypt.protocol.limits import MAX_WAITING_PER_DEVICE
@@ -394,12 +401,12 @@ def test_a_leave_outside_of_a_group_is_refused(shared: World) -> None:
 def test_letters_of_unknown_groups_are_set_aside_within_bounds(shared: World) -> None:
     world, group = shared
     made, alice = work(world, "dave"), world.devices["alice"].state
-    body = wire.encode(WelcomeRequest(bytes(32)))
+    body = wire.encode(LogPart(bytes(32), 0, ()))
     for _ in range(rooms.MAX_STRAYS + 5):
         rooms.receive_item(
             made,
             Sender(alice.device, alice.account, proven=True),
-            LetterKind.WELCOME_REQUEST,
+            LetterKind.LOG_PART,
             body,
         )
     assert len(made.state.strays) == rooms.MAX_STRAYS

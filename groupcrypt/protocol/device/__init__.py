@@ -8,7 +8,7 @@ Rules of this file:
 
 Making, opening and ageing are in `life`, what the application asks in `calls`, what the server
 brings in `arrivals`, what can be read in `views`. Below them: `account` (what we publish),
-`people`, `sessions`, `post` (letters), `rooms` (groups), `records` (the store).
+`people`, `strangers`, `sessions`, `post` (letters), `rooms` (groups), `records` (the store).
 """
 
 from groupcrypt.protocol.device.account import card
@@ -49,6 +49,7 @@ from groupcrypt.protocol.device.life import create, load, next_tick, opened, res
 from groupcrypt.protocol.device.views import (
     Subscription,
     describe,
+    full,
     group_topic,
     mailbox_topic,
     pending,
@@ -68,6 +69,7 @@ __all__ = [
     "create",
     "create_group",
     "describe",
+    "full",
     "group_state",
     "group_topic",
     "history_lost",

@@ -32,7 +32,7 @@ from groupcrypt.protocol.device.state import (
     Work,
 )
 from groupcrypt.protocol.device.step import step
-from groupcrypt.protocol.device.views import mailbox_topic
+from groupcrypt.protocol.device.views import full, mailbox_topic
 from groupcrypt.protocol.events import Rejected, UploadRefused
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
 from groupcrypt.protocol.identity import Card, DeviceEntry
@@ -44,11 +44,13 @@ PASSING = frozenset((Code.QUOTA, Code.RATE, Code.UNAVAILABLE, Code.DRAINING))
 
 
 def receive(state: DeviceState, record: TopicRecord, *, now: float, entropy: Entropy) -> Step:
-    """An entry of a subscribed topic (spec 12.3)."""
+    """An entry of a subscribed topic (spec 12.3). With a full inbox it comes again later."""
     return step(state, now, entropy, lambda work: _receive(work, record))
 
 
 def _receive(work: Work, record: TopicRecord) -> None:
+    if full(work.state):
+        return
     reading = work.state.groups.readings.get(record.topic)
     if reading is not None:
         work.concerned.add(reading.group)

@@ -6,7 +6,7 @@ Rules of this file:
 """
 
 from groupcrypt.protocol import group as groups
-from groupcrypt.protocol.device import account, post, records, rooms, sessions
+from groupcrypt.protocol.device import account, post, records, rooms, sessions, strangers
 from groupcrypt.protocol.device.state import DeviceState, Step, Work
 from groupcrypt.protocol.device.step import step
 from groupcrypt.protocol.events import RolledBack
@@ -68,6 +68,7 @@ def _tick(work: Work) -> None:
     if work.ms - core.pool_asked >= POOL_MS:
         account.ask_pool(work)
         sessions.prune(work)
+        strangers.forget(work)
     for group in work.state.groups.due(work.ms):
         rooms.run(work, group, groups.tick)
     for device, peer in work.state.peers.items():

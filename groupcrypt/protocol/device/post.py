@@ -10,7 +10,7 @@ Rules of this file:
 from dataclasses import replace
 from typing import Annotated
 
-from groupcrypt.errors import Exhausted
+from groupcrypt.errors import Exhausted, NoRoom
 from groupcrypt.protocol import limits, pairwise, wire
 from groupcrypt.protocol.broadcast import Append, TopicKind, token_hash, write_request
 from groupcrypt.protocol.device import account as own
@@ -36,9 +36,18 @@ MAX_HEADS = 64
 MAX_UNACKED = 64  # payloads kept for a device that does not answer
 UNACKED_MS = 48 * 3_600_000  # as long as an epoch's secret may be kept (spec 10.6)
 REPEAT_MS = 60_000
+HOUR_MS = 3_600_000
 BEYOND = 63
 SECRETS = frozenset(
     (LetterKind.EPOCH_SECRET, LetterKind.DISTRIBUTION, LetterKind.RESEND, LetterKind.WELCOME)
+)
+REQUESTS = frozenset(
+    (
+        LetterKind.KEY_REQUEST,
+        LetterKind.SECRET_REQUEST,
+        LetterKind.WELCOME_REQUEST,
+        LetterKind.REPEAT,
+    )
 )
 
 
@@ -84,6 +93,9 @@ def stranger(work: Work, account: AccountId) -> Peer:
         renew=None,
         asked_at=0,
         slot=None,
+        met_at=work.ms,
+        asks=0,
+        asks_since=0,
         stream=work.entropy(8),
         sent=0,
         repeat=False,
@@ -266,6 +278,17 @@ def note(work: Work, device: DeviceId, payload: Payload) -> bool:
     if asks:
         queue(work, device, AccountId(core.account), LetterKind.REPEAT, b"")
     return fresh
+
+
+def count_request(work: Work, device: DeviceId) -> None:
+    """Before a device's request is answered; raises `NoRoom` beyond the hour's number (12.8)."""
+    peer = work.state.peers[device]
+    asks, since = peer.core.asks, peer.core.asks_since
+    if work.ms - since >= HOUR_MS:
+        asks, since = 0, work.ms
+    if asks >= limits.MAX_ANSWERS_PER_HOUR:
+        raise NoRoom("a device asks for too much within an hour")
+    work.set_peer(device, replace(peer, core=replace(peer.core, asks=asks + 1, asks_since=since)))
 
 
 def repeat(work: Work, device: DeviceId) -> None:

@@ -21,7 +21,7 @@ from groupcrypt.protocol import sender_key, wire
 from groupcrypt.protocol.broadcast import Append, read_request, token_hash, write_request
 from groupcrypt.protocol.content import Internal, read_content
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import people, post
+from groupcrypt.protocol.device import post, strangers
 from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import Address, InboxRow, OutboxRow, Stray, Work
 from groupcrypt.protocol.events import (
@@ -154,7 +154,7 @@ def _learn(work: Work, group: GroupState, record: bytes) -> None:
     """Where a member of the group lives; records of others are nobody's business here."""
     try:
         if read_account_record(record)[1].account in group.roster.members:
-            people.learn(work, record)
+            strangers.meet(work, record)
     except RemoteError as error:  # wrong address data hurts nobody but its author
         work.events.append(Rejected(error.code, group.id, "address record"))
 
@@ -211,6 +211,8 @@ def receive_item(work: Work, sender: Sender, kind: int, body: bytes) -> None:
         return
     if letter in post.SECRETS and not sender.proven:
         raise NotAllowed("a secret over a session that is not proven")
+    if letter in post.REQUESTS:
+        post.count_request(work, device)
     match letter:
         case LetterKind.PING:
             return
@@ -243,6 +245,7 @@ def _direct(work: Work, sender: Sender, letter: Direct) -> None:
     known = peer.core.directs
     if any(known[at : at + 16] == message for at in range(0, len(known), 16)):
         return
+    strangers.room_for_message(work.state, account)
     core = replace(peer.core, directs=(known + message)[-16 * 64 :])
     work.set_peer(device, replace(peer, core=core))
     number = take(work, InboxRow(0, None, 0, account, device, message, letter.content, proven))
@@ -306,6 +309,8 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     state = work.state.groups.get(group)
     if state is not None and state.member:
         return
+    if state is None:
+        strangers.room_for_group(work.state, account)
     mine = [stray for _, stray in sorted(work.state.strays.items()) if stray.group == group]
     parts: dict[int, tuple[bytes, ...]] = {}
     for stray in mine:

@@ -18,7 +18,7 @@ from groupcrypt.errors import (
 from groupcrypt.protocol import handshake, identity, limits, pairwise, wire
 from groupcrypt.protocol.broadcast import PoolTake, SlotValue, verify_slot
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import people, post
+from groupcrypt.protocol.device import people, post, strangers
 from groupcrypt.protocol.device.post import GATE_PATIENCE_MS, Payload
 from groupcrypt.protocol.device.state import Address, DeviceState, Peer, Work
 from groupcrypt.protocol.events import SessionStarted, SessionWedged
@@ -141,6 +141,9 @@ def open_envelope(work: Work, body: bytes) -> tuple[Sender, Payload]:
     device = inner.sender
     peer = work.state.peers.get(device)
     _check_listed(work, inner, peer)
+    leaves = None
+    if peer is None and inner.certificate is not None:
+        leaves = strangers.place_for(work.state, AccountId(inner.certificate.account), work.ms)
     session = None if peer is None else peer.session
     try:
         received = pairwise.receive(
@@ -164,6 +167,8 @@ def open_envelope(work: Work, body: bytes) -> tuple[Sender, Payload]:
     account = AccountId(certificate.account)
     if peer is None:
         peer = post.stranger(work, account)
+    if leaves is not None:
+        work.drop_peer(leaves)
     core = peer.core
     moved = session is None or received.session.channel.id != session.channel.id
     if received.started or moved:

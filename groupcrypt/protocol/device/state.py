@@ -21,6 +21,7 @@ from groupcrypt.protocol.pairwise import Session
 from groupcrypt.protocol.primitives import Entropy, SigningKey
 from groupcrypt.protocol.wire import (
     U8,
+    U16,
     U32,
     U64,
     Blob,
@@ -135,6 +136,9 @@ class PeerCore:
     renew: Bytes32 | None  # a new handshake is due before anything else (spec 10.6)
     asked_at: U64  # when its bundle was last fetched without success
     slot: SeenSlot | None  # its bundle's
+    met_at: U64  # when it was first heard of, milliseconds
+    asks: U16  # requests of it that were taken since `asks_since`
+    asks_since: U64  # milliseconds
     stream: Bytes8  # names our numbering of payloads to it; a restored store begins another
     sent: U64  # number of our last payload
     repeat: bool  # what it has not acknowledged is due to be sent again

@@ -6,6 +6,7 @@ Rules of this file:
 
 from dataclasses import dataclass
 
+from groupcrypt.protocol import limits
 from groupcrypt.protocol.broadcast import TopicKind, token_hash, topic_id
 from groupcrypt.protocol.device.groups import reading_of
 from groupcrypt.protocol.device.state import DeviceState, InboxRow, Mailbox, OutboxRow
@@ -38,8 +39,15 @@ def group_topic(held: GroupState) -> TopicId | None:
     return None if reading is None else reading.topic
 
 
+def full(state: DeviceState) -> bool:
+    """Whether the application has to take messages before anything else is read (spec 12.8)."""
+    return len(state.inbox) >= limits.MAX_INBOX
+
+
 def subscriptions(state: DeviceState) -> tuple[Subscription, ...]:
-    """Every topic this device reads now (spec 12.3)."""
+    """Every topic this device reads now: none while its inbox is full (spec 12.3, 12.8)."""
+    if full(state):
+        return ()
     found = [
         Subscription(
             mailbox_topic(mailbox),
