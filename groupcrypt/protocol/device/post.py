@@ -139,9 +139,7 @@ def seal_all(work: Work) -> None:
     """Seal what waits for every device touched in this step."""
     for device in sorted(work.touched):
         peer = work.state.peers[device]
-        listed = people.has_device(work.state, AccountId(peer.core.account), device)
-        due = peer.waiting or peer.core.repeat
-        if listed and due and peer.core.renew is None and _usable(peer):
+        if peer.core.renew is None and _usable(peer) and (peer.waiting or peer.core.repeat):
             _seal(work, device, peer)
     work.touched.clear()
 
