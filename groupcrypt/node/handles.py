@@ -16,7 +16,13 @@ from groupcrypt.node.core import Act, Core
 from groupcrypt.protocol import device
 from groupcrypt.protocol.content import Content, CustomContent, ReceiptContent, TextContent
 from groupcrypt.protocol.device.state import DeviceState, Step
-from groupcrypt.protocol.events import ChangeFailed, Departed, Event, MembershipChanged
+from groupcrypt.protocol.events import (
+    ChangeFailed,
+    Departed,
+    Event,
+    MembershipChanged,
+    MessageFailed,
+)
 from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId, short
 from groupcrypt.protocol.identity import Card, clean_text, read_account_record
@@ -177,15 +183,27 @@ class Group:
 
     async def settled(self, message: MessageId) -> None:
         """Wait until an own message is where every member will read it; `LocalError` if never."""
+        failed: list[str] = []
+
+        def hear(event: Event) -> None:
+            match event:
+                case MessageFailed(self.id, failing, code) if failing == message:
+                    failed.append(code)
+                case _:
+                    pass
 
         def look() -> bool | None:
             held = self._held
             if message not in held.unsettled:
-                return held.member or message in held.sent
+                return not failed and (held.member or message in held.sent)
             return None
 
-        if not await self.node.core.until(look):
-            raise NotAMember("the message was not sent: you are no longer a member")
+        with self.node.core.heard(hear):
+            if await self.node.core.until(look):
+                return
+        if self._held.member:
+            raise LocalError(f"the message was not sent: {failed[-1]}")
+        raise NotAMember("the message was not sent: you are no longer a member")
 
     # --- changes -------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from groupcrypt.errors import (
     UnknownDevice,
     UnknownGroup,
 )
-from groupcrypt.node import Message, Messages, Skipped, Stream
+from groupcrypt.node import Group, Message, Messages, Skipped, Stream
 from groupcrypt.node.feed import Events
 from groupcrypt.protocol import device, limits
 from groupcrypt.protocol.content import CustomContent, ReceiptContent
@@ -424,6 +424,11 @@ async def test_any_step_of_the_device_can_be_taken(autojump_clock: MockClock) ->
         await alice.groups[0].resume()
 
 
+async def _not_sent(group: Group, message: MessageId) -> None:
+    with pytest.raises(LocalError, match="withdrawn"):
+        await group.settled(message)
+
+
 async def test_what_waits_goes_to_who_was_added_when_the_application_heard(
     autojump_clock: MockClock,
 ) -> None:
@@ -445,7 +450,10 @@ async def test_what_waits_goes_to_who_was_added_when_the_application_heard(
             item = await anext(heard)
             added = item.added if isinstance(item, MembershipChanged) else ()
         assert added == (carol.account,)
-        assert await theirs.withdraw(about)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_not_sent, theirs, about)
+            await wait_all_tasks_blocked()
+            assert await theirs.withdraw(about)
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(anext, heard)  # on with it

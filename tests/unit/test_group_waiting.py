@@ -151,6 +151,26 @@ def test_who_says_nothing_sends_a_little_later(room: Room) -> None:
     assert room.texts("eve") == ["in flight"]
 
 
+@pytest.mark.spec("10.8-8", "10.10-4")
+def test_who_is_taken_forward_past_an_add_holds_too(room: Room) -> None:
+    room.send("bob", "not sent yet")
+    room.uploads.clear()
+    room.add("alice", "eve")
+    room.settle("bob")
+    room.letters.clear()
+    room.topics.clear()
+    room.act("bob", groups.history_lost)
+    for _ in range(2):
+        for name in ("alice", "carol", "dave", "bob"):
+            room.hand_over(name)
+    bob = room.seats["bob"].group
+    assert bob.core.base == 2
+    assert bob.core.hold_until == room.now + limits.ADD_HOLD_SECONDS * 1000
+    assert room.uploads == []
+    room.settle()
+    assert room.texts("eve") == ["not sent yet"]
+
+
 @pytest.mark.spec("10.8-8")
 def test_an_own_add_and_other_changes_hold_nothing(room: Room) -> None:
     room.send("alice", "in flight")
