@@ -5,7 +5,7 @@ Rules of this file:
 - At most 150 lines, and plain: it is right if a person can see that it says what the spec says.
 - It has no AEAD and no curve: what needs those is compared up to the key or the signed message.
 
-`tests/vectors/test_oracle.py` compares it with the published vectors.
+`vectors/test_oracle.py` compares it with the published vectors. Chapters 05, 06: `oracle_pairwise`.
 """
 
 import hashlib
