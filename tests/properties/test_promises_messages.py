@@ -123,6 +123,7 @@ def test_p6_a_frame_of_another_epoch_or_group_is_refused() -> None:
         if move == "epoch":
             world.update("carol", group)
             world.settle()
+            say(world, group, "under a signing key of this epoch")
         place, held = (
             (other, group_of(world, "alice", other))
             if move == "group"
