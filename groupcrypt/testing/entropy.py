@@ -10,6 +10,8 @@ It is not for real messages: whoever knows the seed knows every key.
 """
 
 import hashlib
+import sys
+from array import array
 from functools import lru_cache
 from typing import Final
 
@@ -61,31 +63,52 @@ def _encapsulate(public: bytes, message: bytes) -> tuple[bytes, bytes]:
 
 
 def _encrypt(public: bytes, message: bytes, randomness: bytes) -> bytes:
-    """K-PKE.Encrypt (algorithm 14)."""
+    """K-PKE.Encrypt (algorithm 14), with products of polynomials as products of integers."""
     noise = [_sample_noise(randomness, n) for n in range(2 * _K + 1)]
-    secret = [_ntt(poly) for poly in noise[:_K]]
-    matrix, t_hat = _expanded(public)
+    # Coefficients from -2 to 2 become 0 to 4, so that nothing is negative; `shifts` makes it good.
+    secret = [_joined([c + 2 for c in poly]) for poly in noise[:_K]]
+    columns, shifts = _expanded(public)
+    sums = [
+        _folded(sum(a * y for a, y in zip(column, secret, strict=True)), shift)
+        for column, shift in zip(columns, shifts, strict=True)
+    ]
     out: list[bytes] = []
     for column in range(_K):
-        product = _inverse_ntt(_dot([matrix[row][column] for row in range(_K)], secret))
-        u = [a + b for a, b in zip(product, noise[_K + column], strict=True)]
+        u = [a + b for a, b in zip(sums[column], noise[_K + column], strict=True)]
         out.append(_pack([((c % _Q << 11) + _Q) // (2 * _Q) & 1023 for c in u], 10))
     bits = int.from_bytes(message, "little")
-    product = _inverse_ntt(_dot(t_hat, secret))
     v = [
-        product[n] + noise[2 * _K][n] + (1665 if bits >> n & 1 else 0)  # 1665 = round(q / 2)
+        sums[_K][n] + noise[2 * _K][n] + (1665 if bits >> n & 1 else 0)  # 1665 = round(q / 2)
         for n in range(256)
     ]
     out.append(_pack([((c % _Q << 5) + _Q) // (2 * _Q) & 15 for c in v], 4))
     return b"".join(out)
 
 
-@lru_cache(maxsize=64)  # of public keys only; expanding one costs as much as all the rest
-def _expanded(public: bytes) -> tuple[list[list[Poly]], list[Poly]]:
-    """The matrix A and the vector t of a public key, both in the NTT domain."""
+@lru_cache(maxsize=256)  # of public keys only; expanding one costs more than all the rest
+def _expanded(public: bytes) -> tuple[list[list[int]], list[Poly]]:
+    """The columns of A, and t, as integers; and for each twice its product with all ones."""
     rho = public[384 * _K :]
-    matrix = [[_sample_ntt(rho + bytes((j, i))) for j in range(_K)] for i in range(_K)]
-    return matrix, [_unpack_12(public[384 * i : 384 * i + 384]) for i in range(_K)]
+    hats = [_sample_ntt(rho + bytes((j, i))) for j in range(_K) for i in range(_K)]
+    hats += [_unpack_12(public[384 * i : 384 * i + 384]) for i in range(_K)]
+    polys = _inverse_ntts(hats)
+    joined = [_joined(poly) for poly in polys]
+    columns = [joined[at : at + _K] for at in range(0, len(joined), _K)]
+    twos = _joined([2] * 256)
+    return columns, [_folded(sum(a * twos for a in each), [0] * 256) for each in columns]
+
+
+def _joined(poly: Poly) -> int:
+    """The polynomial at 2^32: products of such integers are products of polynomials."""
+    return int.from_bytes(array("I", poly).tobytes(), sys.byteorder)
+
+
+def _folded(product: int, shift: Poly) -> Poly:
+    """The coefficients modulo x^256 + 1, less those of `shift`."""
+    found = array("I", product.to_bytes(4 * 512, sys.byteorder))
+    if sys.byteorder == "big":
+        found.reverse()
+    return [a - b - c for a, b, c in zip(found[:256], found[256:], shift, strict=True)]
 
 
 def _sample_ntt(seed: bytes) -> Poly:
@@ -106,25 +129,16 @@ def _sample_noise(randomness: bytes, counter: int) -> Poly:
     return [c for byte in stream for c in _NOISE[byte]]
 
 
-def _ntt(poly: Poly) -> Poly:
-    """Algorithm 9; reduced once at the end, since Python's integers do not overflow."""
-    f = list(poly)
-    step, length = 1, 128
-    while length >= 2:
-        for start in range(0, 256, 2 * length):
-            zeta = _ZETAS[step]
-            step += 1
-            for j in range(start, start + length):
-                t = zeta * f[j + length] % _Q
-                f[j + length] = f[j] - t
-                f[j] += t
-        length //= 2
-    return [c % _Q for c in f]
+def _inverse_ntts(polys: list[Poly]) -> list[Poly]:
+    """Algorithm 10 for several at once: coefficient j of all of them is one integer.
 
-
-def _inverse_ntt(poly: Poly) -> Poly:
-    """Algorithm 10."""
-    f = list(poly)
+    A lane has 128 bits and is reduced once at the end: seven layers make it 2^101 at most. Lanes
+    may be negative meanwhile, since all steps are linear.
+    """
+    f = [
+        sum(c << 128 * lane for lane, c in enumerate(several))
+        for several in zip(*polys, strict=True)
+    ]
     step, length = 127, 2
     while length <= 128:
         for start in range(0, 256, 2 * length):
@@ -133,21 +147,16 @@ def _inverse_ntt(poly: Poly) -> Poly:
             for j in range(start, start + length):
                 t = f[j]
                 f[j] = t + f[j + length]
-                f[j + length] = zeta * (f[j + length] - t) % _Q
+                f[j + length] = zeta * (f[j + length] - t)
         length *= 2
-    return [c * _INVERSE_128 % _Q for c in f]
-
-
-def _dot(left: list[Poly], right: list[Poly]) -> Poly:
-    """Sum of the products of two vectors in the NTT domain (algorithms 11 and 12)."""
-    out = [0] * 256
-    for f, g in zip(left, right, strict=True):
-        for n, gamma in enumerate(_GAMMAS):
-            i = 2 * n
-            a0, a1, b0, b1 = f[i], f[i + 1], g[i], g[i + 1]
-            out[i] += a0 * b0 + a1 * b1 % _Q * gamma
-            out[i + 1] += a0 * b1 + a1 * b0
-    return [c % _Q for c in out]
+    half = 1 << 127
+    biased = sum(half << 128 * lane for lane in range(len(polys)))
+    size = 16 * len(polys)
+    rows = [(each + biased).to_bytes(size, "little") for each in f]
+    return [
+        [(int.from_bytes(row[at : at + 16], "little") - half) * _INVERSE_128 % _Q for row in rows]
+        for at in range(0, size, 16)
+    ]
 
 
 def _unpack_12(data: bytes) -> list[int]:
@@ -170,7 +179,6 @@ def _reversed_bits(n: int) -> int:
 
 
 _ZETAS: Final = tuple(pow(17, _reversed_bits(n), _Q) for n in range(128))
-_GAMMAS: Final = tuple(pow(17, 2 * _reversed_bits(n) + 1, _Q) for n in range(128))
 _NOISE: Final = tuple(
     tuple(
         (nibble & 1) + (nibble >> 1 & 1) - (nibble >> 2 & 1) - (nibble >> 3 & 1)

@@ -7,11 +7,14 @@ import pytest
 from groupcrypt.protocol.broadcast import Append, Code, Refused, Reply, Request, TopicKind
 from groupcrypt.protocol.events import (
     ChangeFailed,
+    Departed,
+    EpochLive,
+    MembershipChanged,
     MessageFailed,
     MessageReceived,
     MessageSettled,
 )
-from groupcrypt.protocol.identifiers import GroupId, MessageId
+from groupcrypt.protocol.identifiers import GroupId, LogHash, MessageId
 from groupcrypt.testing import checkers
 from groupcrypt.testing.simulation import Faults, Simulation
 
@@ -74,9 +77,9 @@ def test_delivery_fires(calm: tuple[Simulation, GroupId]) -> None:
     kept = list(bob.events)
     got = next(event for event in kept if isinstance(event, MessageReceived))
     bob.events = [event for event in kept if event is not got]
-    assert checkers.delivery(made, group)
+    assert checkers.Delivery().complaints(made, group)
     bob.events = [*kept, got]
-    assert checkers.delivery(made, group)
+    assert checkers.Delivery().complaints(made, group)
     bob.events = kept
 
 
@@ -85,30 +88,42 @@ def test_exclusion_fires(calm: tuple[Simulation, GroupId]) -> None:
     carol, alice = made.devices["carol"], made.devices["alice"]
     seen = [event for event in alice.events if isinstance(event, MessageReceived)]
     carol.events.append(seen[-1])
-    assert checkers.exclusion(made, group)
+    assert checkers.Exclusion().complaints(made, group)
     carol.events.pop()
 
 
 def test_agreement_fires(calm: tuple[Simulation, GroupId]) -> None:
     made, group = calm
     bob = made.devices["bob"]
-    kept = bob.state
-    held = kept.groups[group]
-    forked = replace(held, hashes=(*held.hashes[:-1], held.hashes[0]))
-    bob.state = replace(kept, groups=kept.groups.put(forked))
-    assert checkers.agreement(made, group)
-    bob.state = kept
+    kept = bob.events
+    at = next(n for n, event in enumerate(kept) if isinstance(event, MembershipChanged))
+    changed = kept[at]
+    assert isinstance(changed, MembershipChanged)
+    other = replace(changed, log_hash=LogHash(bytes(32)))
+    bob.events = [*kept[:at], other, *kept[at + 1 :]]
+    assert checkers.OneLog().complaints(made, group) == ["epoch 2 has more than one log"]
+    bob.events = kept[:at]
+    assert checkers.Agreement().complaints(made, group) == ["bob is at epoch 1 of 2"]
+    bob.events = kept.copy()
+    for event in kept:
+        if isinstance(event, EpochLive):
+            bob.events.remove(event)
+    assert checkers.Agreement().complaints(made, group) == ["bob's epoch 2 never became live"]
+    departed = Departed(group, 2, made.devices["alice"].account)
+    bob.events = [*kept, departed]
+    assert checkers.Agreement().complaints(made, group) == ["bob takes itself for no member"]
+    bob.events = kept
 
 
 def test_no_loss_fires(calm: tuple[Simulation, GroupId]) -> None:
     made, group = calm
     made.sent[MessageId(bytes(16))] = ("alice", group)
-    assert checkers.no_loss(made, group)
+    assert checkers.NoLoss().complaints(made, group)
     del made.sent[MessageId(bytes(16))]
     alice = made.devices["alice"]
     kept = alice.events
     alice.events = [event for event in kept if not isinstance(event, MessageSettled)]
-    assert checkers.no_loss(made, group)
+    assert checkers.NoLoss().complaints(made, group)
     alice.events = kept
 
 
@@ -117,7 +132,7 @@ def test_key_use_and_durability_fire(calm: tuple[Simulation, GroupId]) -> None:
     alice = made.devices["alice"]
     appended = max(alice.wire, key=len)
     alice.wire.append(appended[:-1] + bytes([appended[-1] ^ 1]))
-    assert checkers.durability(made)
+    assert checkers.Durability().complaints(made)
     alice.wire.pop()
 
 
@@ -153,5 +168,5 @@ def test_who_was_removed_still_gets_what_it_held(seed: int) -> None:
     made, group = world(seed)
     made.wander(group, 60)
     made.settle(quiet=7_200)
-    assert checkers.delivery(made, group) == []
+    assert checkers.Delivery().complaints(made, group) == []
     assert [state.held for state in checkers.states(made, group).values() if state.held] == []

@@ -115,7 +115,7 @@ def test_the_same_input_gives_the_same_step(shared: World) -> None:
 @pytest.mark.spec("12.1-2")
 def test_what_leaves_was_committed(shared: World) -> None:
     world, group = shared
-    assert checkers.durability(world) == []
+    assert checkers.Durability().complaints(world) == []
     state = world.devices["alice"].state
     step = device.send(
         state, group, MessageId(bytes(16)), TextContent("x"), now=world.now, entropy=RANDOM
@@ -701,7 +701,7 @@ def test_an_older_copy_heals_itself(own: World) -> None:
     after = bob.state.groups[group].head.own
     assert after is not None
     assert after.generation > chain.generation
-    assert checkers.key_use(world) == []
+    assert checkers.KeyUse().complaints(world) == []
 
 
 @pytest.mark.spec("10.6-8")

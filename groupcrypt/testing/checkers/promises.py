@@ -1,0 +1,159 @@
+"""What was promised to the people of a group: who reads what, once, and nobody else (spec 16.1).
+
+Rules of this file:
+- One class for each property; `complaints` returns texts, and an empty list is a pass.
+- What may never be (`Exclusion`, `OneLog`) holds at any moment; what has to come (`Agreement`,
+  `Delivery`, `NoLoss`) holds in a world at rest.
+- `without` are nodes to whom nothing is promised: they lie, or their store was put back.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from groupcrypt.protocol.events import Departed, Forked, Gap, MessageFailed, Missing
+from groupcrypt.protocol.identifiers import GroupId
+from groupcrypt.testing.checkers.evidence import (
+    Evidence,
+    Node,
+    history,
+    place_of,
+    received,
+    settled,
+    told,
+)
+
+NOBODY: Collection[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class OneLog:
+    """Agreement, at any moment: one epoch has one log hash, and one set of members."""
+
+    def complaints(self, world: Evidence, group: GroupId) -> list[str]:
+        found = history(world, group)
+        forks = [epoch for epoch, hashes in found.hashes.items() if len(hashes) > 1]
+        sets = [epoch for epoch, members in found.members.items() if len(members) > 1]
+        return [f"epoch {epoch} has more than one log" for epoch in forks] + [
+            f"epoch {epoch} has more than one set of members" for epoch in sets
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """In a world at rest: every member tells of the last epoch, and can read in it."""
+
+    without: Collection[str] = NOBODY
+
+    def complaints(self, world: Evidence, group: GroupId) -> list[str]:
+        found = OneLog().complaints(world, group)
+        log = history(world, group)
+        for name, node in world.devices.items():
+            place = place_of(node, group)
+            if name in self.without or place is None:
+                continue
+            if place.member and place.epoch != log.head:
+                found.append(f"{name} is at epoch {place.epoch} of {log.head}")
+            elif place.member and not place.live:
+                found.append(f"{name}'s epoch {place.epoch} never became live")
+            if place.member != log.was_member(node.account, log.head):
+                found.append(f"{name} takes itself for {'a' if place.member else 'no'} member")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Every settled message: each other member of its epoch got it exactly once, in that epoch."""
+
+    without: Collection[str] = NOBODY
+
+    def complaints(self, world: Evidence, group: GroupId) -> list[str]:
+        found: list[str] = []
+        log, sent = history(world, group), settled(world, group)
+        for name, node in world.devices.items():
+            if name in self.without:
+                continue
+            shown = received(node, group)
+            counts = Counter(event.message for event in shown)
+            found += [f"{name} got a message {n} times" for n in counts.values() if n > 1]
+            epochs = {event.message: event.epoch for event in shown}
+            excused = _told_of_a_hole(node, group)
+            for message, (sender, epoch) in sent.items():
+                if sender == name or sender in self.without:
+                    continue
+                got = epochs.get(message)
+                if not log.was_member(node.account, epoch) or got == epoch:
+                    continue
+                if got is not None or not excused(epoch):
+                    found.append(f"{name}: a message of {sender} in epoch {epoch} in {got}")
+        return found
+
+
+def _told_of_a_hole(node: Node, group: GroupId) -> Callable[[int], bool]:
+    """Whether a node told its application of a hole: a `Gap` over the epoch, or `Missing`."""
+    events = told(node, group)
+    gaps = [event for event in events if isinstance(event, Gap)]
+    lost = any(isinstance(event, Missing) for event in events)
+    return lambda epoch: lost or any(gap.first <= epoch <= gap.last for gap in gaps)
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Nobody was shown a message of an epoch it is not a member of."""
+
+    def complaints(self, world: Evidence, group: GroupId) -> list[str]:
+        log = history(world, group)
+        return [
+            f"{name} read epoch {event.epoch}"
+            for name, node in world.devices.items()
+            for event in received(node, group)
+            if not log.was_member(node.account, event.epoch)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class NoLoss:
+    """Every message a member sent is settled, or failed visibly because it is no member now."""
+
+    without: Collection[str] = NOBODY
+
+    def complaints(self, world: Evidence, group: GroupId) -> list[str]:
+        found: list[str] = []
+        known = settled(world, group)
+        for message, (sender, where) in world.sent.items():
+            if where != group or sender in self.without or message in known:
+                continue
+            events = told(world.devices[sender], group)
+            failed = any(
+                isinstance(event, MessageFailed) and event.message == message for event in events
+            )
+            if not failed and not any(isinstance(event, Departed) for event in events):
+                found.append(f"a message of {sender} is neither settled nor failed")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """After a split that letters crossed: somebody who follows another log than others was told."""
+
+    def complaints(self, world: Evidence, group: GroupId) -> list[str]:
+        if not OneLog().complaints(world, group):
+            return []
+        members = {
+            name: node
+            for name, node in world.devices.items()
+            if (place := place_of(node, group)) is not None and place.member
+        }
+        if any(isinstance(e, Forked) for node in members.values() for e in told(node, group)):
+            return []
+        return [f"a fork among {len(members)} members that nobody was told of"]
+
+
+__all__ = [
+    "Agreement",
+    "Delivery",
+    "Detection",
+    "Exclusion",
+    "NoLoss",
+    "OneLog",
+]

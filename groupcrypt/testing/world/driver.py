@@ -1,0 +1,246 @@
+"""Draws scripts: what people do, and what befalls them, one action after the other (spec 16.1).
+
+Rules of this file:
+- It is drawn from the seed and from who is a member where; a script that was drawn is played again
+  without it.
+- Each seed has habits of its own: some things happen often, some never. Faults that never stop
+  hide what one of them alone would show.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from groupcrypt.protocol.identifiers import GroupId
+from groupcrypt.testing.world import actions as a
+from groupcrypt.testing.world.network import Chance, Faults
+from groupcrypt.testing.world.world import World
+
+PEOPLE: Final = (
+    *("alice", "bob", "carol", "dave", "eve", "frank", "grace", "heidi", "ivan", "judy"),
+    *("kevin", "laura", "mike", "nina", "oscar", "peggy", "quinn", "rupert", "sybil", "trent"),
+)
+ALWAYS: Final = {"send": 50, "direct": 6, "add": 10, "remove": 6, "wait": 12}
+SOMETIMES: Final = {
+    "leave": 3,
+    "role": 4,
+    "policy": 4,
+    "update": 5,
+    "found": 1,
+    "restart": 4,
+    "kill": 8,
+    "offline": 4,
+    "leap": 2,
+    "cut": 5,
+    "clog": 3,
+    "outage": 2,
+    "throttle": 3,
+    "withhold": 3,
+    "replay": 3,
+    "inject": 3,
+    "leak": 1,
+    "restore": 2,
+    "deceive": 6,
+}
+BAD: Final = {"alter": 2, "rewind": 1, "reorder": 2, "fork": 1}
+
+
+class Driver:
+    """The habits of a seed, and what it wants done next."""
+
+    def __init__(self, seed: int, *, people: int | None = None, honest: bool = True) -> None:
+        """`people`: how many there are; `honest`: the server does nothing that breaks a group."""
+        self._chance = Chance(seed)
+        number = people or 2 + self._below(5)
+        self.names = PEOPLE[:number]
+        self.faults = Faults(
+            loss=self._either(0.0, 0.1 * self._number()),
+            duplicate=self._either(0.0, 0.1 * self._number()),
+            delay=self._either(0.05, 2.0 * self._number()),
+        )
+        self.pace = self._either(0.5, 4.0 * self._number())
+        kinds = SOMETIMES if honest else {**SOMETIMES, **BAD}
+        self._weights = ALWAYS | {k: w for k, w in kinds.items() if self._number() < 0.5}
+        self._said = 0
+        self._liar = self._who()
+
+    def world(self, seed: int) -> World:
+        """An empty world in which this driver feels at home."""
+        return World(seed, " ".join(self.names), faults=self.faults, pace=self.pace)
+
+    def opening(self) -> list[a.Action]:
+        """How a script begins: a group, and some of the others in it."""
+        first, *others = self.names
+        begun: list[a.Action] = [a.Found(first, "g1")]
+        begun += [a.Add(first, "g1", other) for other in others if self._number() < 0.8]
+        return [*begun, a.Wait(5.0)]
+
+    def next(self, world: World) -> a.Action:
+        """The next action in this world."""
+        kind = self._pick_weighted()
+        return MAKERS[kind](self, world)
+
+    # --- chance ---------------------------------------------------------------------------------
+
+    def _number(self) -> float:
+        return self._chance.number("driver", "draw")
+
+    def _below(self, bound: int) -> int:
+        return self._chance.below("driver", "draw", bound)
+
+    def _either(self, one: float, other: float) -> float:
+        return one if self._number() < 0.5 else round(other, 3)
+
+    def _pick_weighted(self) -> str:
+        left = self._number() * sum(self._weights.values())
+        for kind, weight in self._weights.items():
+            left -= weight
+            if left < 0:
+                return kind
+        return "wait"
+
+    def _seconds(self, most: float) -> float:
+        """Mostly short, sometimes up to `most`."""
+        return round(most * self._number() ** 3, 2)
+
+    # --- who and where --------------------------------------------------------------------------
+
+    def _who(self) -> str:
+        return self.names[self._below(len(self.names))]
+
+    def _group(self, world: World) -> str:
+        labels = list(world.groups) or ["g1"]
+        return labels[self._below(len(labels))]
+
+    def _member(self, world: World, label: str) -> str:
+        """Mostly a member; now and then anybody."""
+        group = world.groups.get(label)
+        members = [name for name in self.names if group and _is_member(world, name, group)]
+        if not members or self._number() < 0.03:
+            return self._who()
+        return members[self._below(len(members))]
+
+    def _other(self, who: str) -> str:
+        others = [name for name in self.names if name != who]
+        return others[self._below(len(others))]
+
+    def _text(self, who: str) -> str:
+        self._said += 1
+        return f"{self._said} by {who}"
+
+    # --- actions --------------------------------------------------------------------------------
+
+    def send(self, world: World) -> a.Action:
+        label = self._group(world)
+        who = self._member(world, label)
+        return a.Send(who, label, self._text(who))
+
+    def direct(self, _: World) -> a.Action:
+        who = self._who()
+        return a.SendDirect(who, self._other(who), self._text(who))
+
+    def found(self, world: World) -> a.Action:
+        return a.Found(self._who(), f"g{len(world.groups) + 1}")
+
+    def add(self, world: World) -> a.Action:
+        label = self._group(world)
+        who = self._member(world, label)
+        return a.Add(who, label, self._other(who))
+
+    def remove(self, world: World) -> a.Action:
+        label = self._group(world)
+        who = self._member(world, label)
+        return a.Remove(who, label, self._other(who))
+
+    def role(self, world: World) -> a.Action:
+        label = self._group(world)
+        who = self._member(world, label)
+        return a.Role(who, label, self._other(who), admin=self._number() < 0.8)
+
+    def policy(self, world: World) -> a.Action:
+        label = self._group(world)
+        self._said += 1
+        return a.Policy(self._member(world, label), label, f"name {self._said}")
+
+    def leave(self, world: World) -> a.Action:
+        label = self._group(world)
+        return a.Leave(self._member(world, label), label)
+
+    def update(self, world: World) -> a.Action:
+        label = self._group(world)
+        return a.Update(self._member(world, label), label)
+
+    def wait(self, _: World) -> a.Action:
+        return a.Wait(self._seconds(120.0))
+
+    def restart(self, _: World) -> a.Action:
+        return a.Restart(self._who())
+
+    def kill(self, _: World) -> a.Action:
+        return a.Kill(self._who(), tuple(a.Point)[self._below(len(a.Point))])
+
+    def offline(self, _: World) -> a.Action:
+        most = 3 * 86_400.0 if self._number() < 0.1 else 600.0
+        return a.Offline(self._who(), self._seconds(most))
+
+    def leap(self, _: World) -> a.Action:
+        seconds = self._seconds(86_400.0)
+        return a.Leap(self._who(), seconds if self._number() < 0.5 else -seconds)
+
+    def cut(self, _: World) -> a.Action:
+        way = tuple(a.Way)[self._below(len(a.Way))]
+        return a.Cut(self._who(), self._seconds(300.0), way)
+
+    def clog(self, _: World) -> a.Action:
+        return a.Clog(self._who(), self._seconds(120.0), self._seconds(30.0))
+
+    def outage(self, _: World) -> a.Action:
+        return a.Outage(self._seconds(120.0))
+
+    def throttle(self, _: World) -> a.Action:
+        return a.Throttle(self._who(), self._seconds(60.0))
+
+    def withhold(self, _: World) -> a.Action:
+        return a.Withhold(self._who(), self._seconds(300.0))
+
+    def replay(self, world: World) -> a.Action:
+        label = self._group(world)
+        return a.Replay(self._member(world, label), label, 1 + self._below(5))
+
+    def inject(self, world: World) -> a.Action:
+        label = self._group(world)
+        return a.Inject(self._member(world, label), label)
+
+    def alter(self, _: World) -> a.Action:
+        return a.Alter(self._who())
+
+    def rewind(self, world: World) -> a.Action:
+        label = self._group(world)
+        return a.Rewind(self._member(world, label), label, 1 + self._below(4))
+
+    def reorder(self, _: World) -> a.Action:
+        return a.Reorder(self._who())
+
+    def leak(self, _: World) -> a.Action:
+        return a.Leak(self._who())
+
+    def restore(self, _: World) -> a.Action:
+        return a.Restore(self._who(), 1 + self._below(20))
+
+    def deceive(self, world: World) -> a.Action:
+        label = self._group(world)
+        lie = tuple(a.Lie)[self._below(len(a.Lie))]
+        return a.Deceive(self._liar, label, lie)
+
+    def fork(self, _: World) -> a.Action:
+        some = [name for name in self.names if self._number() < 0.5]
+        return a.Fork(" ".join(some or self.names[:1]))
+
+
+def _is_member(world: World, name: str, group: GroupId) -> bool:
+    held = world.devices[name].state.groups.get(group)
+    return held is not None and held.member
+
+
+MAKERS: Final[dict[str, Callable[[Driver, World], a.Action]]] = {
+    kind: getattr(Driver, kind) for kind in (*ALWAYS, *SOMETIMES, *BAD)
+}

@@ -1,0 +1,87 @@
+"""What was wrong in a world: all checkers, as far as their promises hold in it (spec 16.1).
+
+Rules of this file:
+- Complaints begin with the name of the property and a colon.
+- After the server did what cannot be made good, only what may never be is asked. Nothing is
+  promised to who lied, and what has to come is not promised to who went on with an old store.
+"""
+
+from groupcrypt.protocol.events import Rejected
+from groupcrypt.protocol.identifiers import GroupId
+from groupcrypt.testing.checkers import (
+    Agreement,
+    Coalition,
+    Delivery,
+    Detection,
+    Durability,
+    Exclusion,
+    Healing,
+    KeyUse,
+    Leaks,
+    NoLoss,
+    OneLog,
+)
+from groupcrypt.testing.world.actions import Fork, Reorder, Rewind
+from groupcrypt.testing.world.world import World
+
+SPLITS = (Fork, Reorder, Rewind)
+
+
+def judge(world: World) -> list[str]:
+    """All complaints about a world at rest."""
+    found = _named("key use", KeyUse(world.watch.openings()).complaints(world))
+    found += _named("durability", Durability().complaints(world))
+    found += _named("silent frame", world.frames.complaints())
+    found += _named("leak", leaked(world))
+    for group in world.groups.values():
+        found += always(world, group)
+        found += [] if world.broken else at_rest(world, group)
+    return found
+
+
+def always(world: World, group: GroupId) -> list[str]:
+    """What may never be."""
+    tape = world.server.tape
+    found = _named("exclusion", Exclusion().complaints(world, group))
+    found += _named("exclusion", Coalition(world.watch, tape).complaints(world, group))
+    if not any(isinstance(action, SPLITS) for action in world.script):
+        found += _named("one log", OneLog().complaints(world, group))
+        healing = Healing(world.watch, tape, world.thieves)
+        found += _named("healing", healing.complaints(world, group))
+    elif any(isinstance(action, Fork) for action in world.script):
+        found += _named("detection", Detection().complaints(world, group))
+    return found
+
+
+def at_rest(world: World, group: GroupId) -> list[str]:
+    """What has to have come."""
+    restored = {name for name, host in world.devices.items() if host.restored}
+    without = world.liars | restored
+    found = _named("agreement", Agreement(without).complaints(world, group))
+    found += _named("delivery", Delivery(without).complaints(world, group))
+    return found + _named("no loss", NoLoss(without).complaints(world, group))
+
+
+def leaked(world: World) -> list[str]:
+    """Texts, names and keys in what the server got, in reprs and in what the trace tells."""
+    secrets = Leaks()
+    hosts = world.devices.values()
+    secrets.words("a text", world.texts)
+    secrets.words("a name", (host.state.core.name for host in hosts))
+    secrets.keys("an account", (host.account for host in hosts))
+    for adversary in world.watch.knows.values():
+        for several in adversary.keys.values():
+            for each in several:
+                secrets.keys("an epoch's key", (each.topic, each.init, each.control, each.header))
+    wire = [raw for host in hosts for raw in set(host.wire)]
+    shown = [repr(event).encode() for host in hosts for event in host.events]
+    shown += [repr(host.state).encode() for host in hosts]
+    told = [event for host in hosts for event in host.events if isinstance(event, Rejected)]
+    shown += [event.reason.encode() for event in told]
+    found = secrets.search("requests", wire)
+    found += secrets.search("reprs and reasons", shown)
+    return found + secrets.search("the trace", [world.trace.text().encode()])
+
+
+def _named(name: str, complaints: list[str]) -> list[str]:
+    return [f"{name}: {each}" for each in complaints]

@@ -1,0 +1,185 @@
+"""What actions act on: devices, a server, a clock and a seed (spec 12.1, 12.6).
+
+Rules of this file:
+- A step is computed, committed, adopted and told here and nowhere else, also when it is the last
+  of its process.
+- Chance is drawn by name (`network.Chance`), time is the carrier's.
+
+What is done to it, and when, is its user's.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from groupcrypt.errors import GroupcryptError, LocalError, RemoteError
+from groupcrypt.protocol import device, sender_key
+from groupcrypt.protocol.broadcast import Reply, read_request
+from groupcrypt.protocol.device.state import DeviceState, Step, TopicRecord
+from groupcrypt.protocol.events import Event
+from groupcrypt.protocol.group.state import frame_keys
+from groupcrypt.protocol.identifiers import GroupId, MessageId
+from groupcrypt.protocol.primitives import Entropy
+from groupcrypt.testing.checkers import SilentFrames, Thief, Watch
+from groupcrypt.testing.hostile import without_cursors
+from groupcrypt.testing.simulation import PIN, START
+from groupcrypt.testing.trace import Kind, Trace
+from groupcrypt.testing.world.carrier import Act, Carrier
+from groupcrypt.testing.world.host import Broken, Died, Host
+from groupcrypt.testing.world.network import Chance
+from groupcrypt.testing.world.recorder import Recorder
+from groupcrypt.testing.world.server import Server
+
+
+class Stage:
+    """Devices that know nobody, and all that is known about them."""
+
+    def __init__(self, seed: int, names: str) -> None:
+        self.seed = seed
+        self.chance = Chance(seed)
+        self.recorder = Recorder(START, now=START)
+        self.server = Server()
+        self.carrier = Carrier(self.server, self.chance, self.recorder, self.bring)
+        self.server.stored = self.carrier.stored
+        self.devices: dict[str, Host] = {}
+        self.groups: dict[str, GroupId] = {}
+        self.sent: dict[MessageId, tuple[str, GroupId]] = {}  # to groups
+        self.texts: list[str] = []  # all that anybody wrote
+        self.liars: set[str] = set()  # what they do and get is nobody's promise
+        self.thieves: list[Thief] = []
+        self.frames = SilentFrames()
+        self.steps: int = 0
+        self._turns: dict[str, int] = {}
+        for name in names.split():
+            self._create(name)
+        self.watch = Watch().over(self.devices.values())
+
+    @property
+    def now(self) -> float:
+        """Seconds since 1970 by the right clock."""
+        return self.carrier.now
+
+    @property
+    def trace(self) -> Trace:
+        """What happened so far."""
+        return self.recorder.trace
+
+    def run(self, seconds: float) -> None:
+        """Let everything happen that falls in this time."""
+        until = self.now + seconds
+        while self.carrier.due <= until:
+            self.carrier.next()
+        self.carrier.advance(until)
+
+    def note(self, text: str, who: str = "world") -> None:
+        """A remark in the trace."""
+        self.recorder.line(who, Kind.NOTE, text=text)
+
+    # --- steps of a device ----------------------------------------------------------------------
+
+    def _create(self, name: str) -> None:
+        entropy = self.chance.entropy(name)
+        step = device.create(f"{name} of {self.seed}", "sim:1", PIN, now=self.now, entropy=entropy)
+        host = self.devices[name] = Host(name, entropy, step.state)
+        self.recorder.labels.give("a", step.state.account, name)
+        for mailbox in (step.state.core.first, step.state.core.second):
+            self.recorder.labels.give("box", device.mailbox_topic(mailbox), name)
+        host.take(step)
+        while rows := device.pending(host.state):
+            row = rows[0]
+            host.wire.append(row.request)
+            reply = self.server.answer(name, read_request(row.request)[1], now=self.now)
+            self.bring(host, _Replied(row.number, reply))
+        host.commits.clear()  # nobody keeps a copy of a store that holds no device yet
+
+    def act(self, name: str, act: Act) -> tuple[Event, ...]:
+        """An application wants something; raises a `LocalError` if it cannot be."""
+        host = self.devices[name]
+        if host.off:
+            raise LocalError("the device is off")
+        return self.bring(host, act)
+
+    def bring(
+        self, host: Host, act: Act, /, record: TopicRecord | None = None
+    ) -> tuple[Event, ...]:
+        """One step: computed, committed, adopted, told. It may be the last of its process."""
+        self.steps += 1
+        if self._turns.get(host.name) != self.chance.turns:
+            self._turns[host.name] = self.chance.turns
+            host.entropy = self.chance.entropy(host.name)
+        before = host.state
+        try:
+            step = act(host, self.now + host.skew, host.entropy)
+            told = host.take(step)
+        except Died:
+            self.recorder.line(host.name, Kind.CRASH)
+            self.restart(host)
+            return ()
+        except GroupcryptError as error:
+            if record is None:
+                raise
+            raise Broken(f"input raised: {type(error).__name__} at {host.name}") from error
+        if record is not None:
+            self._seen(host, before, told, record)
+        for event in told:
+            self.recorder.event(host.name, event)
+        for number in host.state.inbox if told else ():
+            host.take(
+                device.taken(host.state, number, now=self.now + host.skew, entropy=host.entropy)
+            )
+        self.carrier.look(host)
+        return told
+
+    def _seen(
+        self, host: Host, before: DeviceState, told: tuple[Event, ...], record: TopicRecord
+    ) -> None:
+        boxes = (before.core.first, before.core.second)
+        group = all(record.topic != device.mailbox_topic(box) for box in boxes)
+        changed = without_cursors(before) != without_cursors(host.state)
+        if changed or told or not group or not _in_own_name(before, record):
+            self.frames.seen(host.name, told, changed=changed, group=group)
+
+    # --- processes ------------------------------------------------------------------------------
+
+    def restart(self, host: Host) -> None:
+        """The process ends, if there is one, and another begins over the same rows."""
+        host.end()
+        self.carrier.forget(host)
+        host.reload()
+        self.recorder.line(host.name, Kind.RESTART)
+        self.bring(host, lambda h, now, entropy: device.opened(h.state, now=now, entropy=entropy))
+
+    def switch_off(self, host: Host, seconds: float) -> None:
+        """No process for a while."""
+        host.end()
+        host.off = True
+        self.carrier.forget(host)
+        self.recorder.line(host.name, Kind.CUT)
+        self.carrier.at(self.now + seconds, host, self.switch_on)
+
+    def switch_on(self, host: Host) -> None:
+        """The process begins again."""
+        host.off = False
+        self.recorder.line(host.name, Kind.MEND)
+        self.restart(host)
+
+
+@dataclass(frozen=True, slots=True)
+class _Replied:
+    """The server's answer to a row, as a step."""
+
+    number: int
+    reply: Reply
+
+    def __call__(self, host: Host, now: float, entropy: Entropy) -> Step:
+        return device.replied(host.state, self.number, self.reply, now=now, entropy=entropy)
+
+
+def _in_own_name(state: DeviceState, record: TopicRecord) -> bool:
+    """An own frame shown again, or what looks like one: there is nothing to tell (spec 10.7)."""
+    for held in state.groups.values():
+        if device.group_topic(held) == record.topic and held.base.keys is not None:
+            with suppress(RemoteError):
+                context = held.base.context(held.id)
+                header = sender_key.open_header(frame_keys(held.base), context, record.body)
+                return header.kind == sender_key.MESSAGE and header.device == state.device
+    return False

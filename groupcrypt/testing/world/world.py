@@ -1,0 +1,95 @@
+"""A world of devices and one server, driven by a script, on the pure core (spec 12, 13, 16.1).
+
+Rules of this file:
+- Same seed, same script, same trace: chance is drawn by name (`network.Chance`), time is the
+  world's, and what falls on one moment has an order.
+- A step is an action, or something that a device was brought: a reply, a record, a bundle, a tick.
+- `play` is the phase in which faults happen and only safety is promised; `settle` mends all and
+  lets time run until nobody has anything to do: then what was promised has to have come.
+
+What an action does is in `doing`, what had to hold is asked by `judge`.
+"""
+
+from typing import Final, Self
+
+from groupcrypt.errors import LocalError, RemoteError
+from groupcrypt.testing.world.actions import BREAKING, Action, SendDirect
+from groupcrypt.testing.world.doing import do
+from groupcrypt.testing.world.host import Broken
+from groupcrypt.testing.world.network import CALM, Faults
+from groupcrypt.testing.world.stage import Stage
+
+QUIET: Final = 300.0  # seconds in which nobody may have anything to do
+LIMIT: Final = 1_000  # steps for each device, in which a mended world has to come to rest
+
+
+class World(Stage):
+    """A stage with a network and a script."""
+
+    def __init__(self, seed: int, names: str, *, faults: Faults = CALM, pace: float = 1.0) -> None:
+        """`pace`: seconds that pass after each action, on average."""
+        super().__init__(seed, names)
+        self.names, self.pace, self.faults = names, pace, faults
+        self.script: list[Action] = []
+        self.carrier.faults = faults
+        self._crossed = False
+
+    def __repr__(self) -> str:
+        faults = "" if self.faults == CALM else f", faults={self.faults!r}"
+        pace = "" if self.pace == 1.0 else f", pace={self.pace!r}"
+        return f"World({self.seed}, {self.names!r}{faults}{pace})"
+
+    @property
+    def broken(self) -> bool:
+        """Whether something happened that nobody can make good: then only safety is promised."""
+        return any(isinstance(action, BREAKING) for action in self.script)
+
+    def play(self, *script: Action) -> Self:
+        """Do these actions, each followed by a short while in which things happen."""
+        for action in script:
+            self.script.append(action)
+            self.chance.turn(repr(action))
+            self.steps += 1
+            try:
+                do(self, action)
+            except (LocalError, RemoteError) as error:
+                self.note(f"not done: {error.code}")
+            self.run(self.chance.number("world", "pace") * 2 * self.pace)
+        return self
+
+    def settle(self, quiet: float = QUIET, limit: int = LIMIT) -> Self:
+        """Mend all, run until there was no step for a while; raises `Broken` if that never is."""
+        self.chance.turn("settle")
+        self.mend()
+        started, steps, moved = self.steps, self.steps, self.now
+        while self.carrier.due <= moved + quiet:
+            self.carrier.next()
+            if self.steps != steps:
+                steps, moved = self.steps, self.now
+            if self.steps - started > limit * len(self.devices):
+                raise Broken("the world does not come to rest")
+        if self.server.branches and not self._crossed:
+            self._crossed = True
+            self._cross()
+            self.settle(quiet, limit)
+        return self
+
+    def _cross(self) -> None:
+        """Letters go over a split of the server: then it has to be noticed."""
+        for one in self.devices:
+            for other in self.devices:
+                if (one in self.server.branches) != (other in self.server.branches):
+                    self.play(SendDirect(one, other, f"{one} asks how it goes"))
+
+    def mend(self) -> None:
+        """No more faults; everybody is on."""
+        self.carrier.faults = CALM
+        self.server.mend()
+        for host in self.devices.values():
+            host.line.mend()
+            host.doom = None
+            host.skew = 0.0
+            if host.off:
+                self.switch_on(host)
+            else:
+                self.restart(host)

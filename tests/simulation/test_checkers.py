@@ -1,0 +1,218 @@
+"""Each checker of worlds is shown to fire: the fault is put into what it looks at (spec 16.1)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from groupcrypt.protocol import broadcast, device
+from groupcrypt.protocol.broadcast import Append
+from groupcrypt.protocol.events import Event, MembershipChanged, MessageReceived, Rejected
+from groupcrypt.protocol.group.state import need_keys
+from groupcrypt.protocol.identifiers import AccountId, GroupId
+from groupcrypt.store import SqliteStore, create_key_file
+from groupcrypt.testing.checkers import (
+    Coalition,
+    Detection,
+    Healing,
+    KeyUse,
+    Leaks,
+    SilentFrames,
+    everything,
+)
+from groupcrypt.testing.checkers.secrecy import together
+from groupcrypt.testing.world import World, judge
+from groupcrypt.testing.world.actions import (
+    Add,
+    Fork,
+    Found,
+    Leak,
+    Remove,
+    Send,
+    Update,
+    Wait,
+)
+
+BEGIN = (Found("alice", "g1"), Add("alice", "g1", "bob"), Add("alice", "g1", "carol"), Wait(20.0))
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """Carol reads the first message and is removed before the second."""
+    made = World(1, "alice bob carol").play(
+        *BEGIN,
+        Send("alice", "g1", "for all three"),
+        Wait(20.0),
+        Remove("alice", "g1", "carol"),
+        Wait(20.0),
+        Send("bob", "g1", "for two of them"),
+        Wait(5.0),
+        Send("alice", "g1", "for two"),
+        Wait(5.0),
+        Send("alice", "g1", "again for two"),
+    )
+    assert judge(made.settle()) == []
+    return made
+
+
+@pytest.fixture
+def group(world: World) -> GroupId:
+    return world.groups["g1"]
+
+
+def test_coalition_fires_if_a_removed_member_learns_the_next_secret(
+    world: World, group: GroupId
+) -> None:
+    tape, watch = world.server.tape, world.watch
+    assert len(watch.records(tape, group)) > 4
+    assert Coalition(watch, tape).complaints(world, group) == []
+    carol, bob = (world.devices[name].account for name in ("carol", "bob"))
+    kept = watch.knows[carol]
+    watch.knows[carol] = together([kept, watch.knows[bob]])
+    opened = Coalition(watch, tape).complaints(world, group)
+    assert "1 outsiders opened a record of epoch 3" in opened
+    watch.knows[carol] = kept
+
+
+def test_key_use_fires_on_two_frames_at_one_place(world: World) -> None:
+    alice = world.devices["alice"]
+    openings = world.watch.openings()
+    assert KeyUse(openings).complaints(world) == []
+    requests = [broadcast.read_request(raw)[1] for raw in alice.wire]
+    frames = [each for each in requests if isinstance(each, Append) and each.topic in openings]
+    frame = max(frames, key=lambda each: len(each.body))
+    other = replace(frame, mid=bytes(16), body=frame.body[:-1] + bytes((frame.body[-1] ^ 1,)))
+    alice.wire.append(broadcast.write_request(0, other))
+    assert "alice sealed two frames under one commit tag" in KeyUse().complaints(world)
+    once = replace(frame, body=other.body)
+    alice.wire[-1] = broadcast.write_request(0, once)
+    assert "alice uploaded other bytes under one id" in KeyUse().complaints(world)
+    alice.wire.pop()
+
+
+def test_healing_fires_until_an_update_and_not_after_it() -> None:
+    made = World(2, "alice bob").play(
+        *BEGIN[:2],
+        Wait(20.0),
+        Leak("alice"),
+        Send("bob", "g1", "read by the thief"),
+        Wait(20.0),
+        Update("alice", "g1"),
+        Wait(60.0),
+        Send("bob", "g1", "not read by the thief"),
+    )
+    made.settle()
+    group, tape = made.groups["g1"], made.server.tape
+    healing = Healing(made.watch, tape, made.thieves)
+    assert healing.report(group) == ["alice: healed in epoch 2"]
+    assert healing.complaints(made, group) == []
+    early = next(
+        event
+        for event in made.devices["alice"].events
+        if isinstance(event, MembershipChanged) and event.epoch == 1
+    )
+    made.thieves[0] = replace(made.thieves[0], told=0)
+    claimed = replace(early, operation="update", author=made.devices["alice"].account)
+    made.devices["alice"].events.insert(0, claimed)
+    complaints = Healing(made.watch, tape, made.thieves).complaints(made, group)
+    assert "alice healed in epoch 1: a thief opened 1" in complaints
+    made.thieves[0] = replace(made.thieves[0], told=1 << 20)
+    assert Healing(made.watch, tape, made.thieves).report(group) == ["alice: not healed"]
+
+
+def test_silent_frames_fire() -> None:
+    frames = SilentFrames()
+    refused = Rejected("malformed-frame", None, "for a test")
+    frames.seen("bob", (refused,), changed=False, group=True)
+    frames.seen("bob", (), changed=True, group=False)
+    assert frames.complaints() == []
+    frames.seen("bob", (), changed=False, group=True)
+    frames.seen("bob", (refused, refused), changed=False, group=True)
+    assert frames.complaints() == [
+        "bob said nothing of a record in a group's topic",
+        "bob refused one record for malformed-frame and malformed-frame",
+    ]
+
+
+def test_silent_frames_are_seen_in_a_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that swallows refusals is found by the world itself."""
+    made = World(3, "alice bob").play(*BEGIN[:2], Wait(20.0))
+    bob = made.devices["bob"]
+    monkeypatch.setattr(bob, "take", lambda step: bob.__class__.take(bob, replace(step, events=())))
+    topic = device.group_topic(bob.state.groups[made.groups["g1"]])
+    assert topic is not None
+    made.server.put("bob", topic, broadcast.TopicKind.GROUP, bytes(700), now=made.now)
+    made.run(5.0)
+    assert "bob said nothing of a record in a group's topic" in made.frames.complaints()
+
+
+def test_leaks_fire(world: World) -> None:
+    leaks = Leaks()
+    leaks.words("a text", ["for all three", "short"])
+    leaks.keys("a key", [bytes(range(32)), bytes(32)])
+    assert leaks.search("here", [b"is it for all four?", bytes(64), b"short"]) == []
+    assert leaks.search("here", [b"it is for all three"]) == ["a text in here"]
+    assert leaks.search("here", [b"..", bytes(range(16, 32))]) == ["a key in here"]
+    assert leaks.search("here", [bytes(range(16)).hex().encode()]) == ["a key in here"]
+    alice = world.devices["alice"]
+    alice.wire.append(b"for all three")
+    assert leaks.search("requests", alice.wire) == ["a text in requests"]
+    alice.wire.pop()
+
+
+def test_a_store_shows_nothing_of_the_rows_it_seals(world: World, tmp_path: Path) -> None:
+    leaks = Leaks()
+    bob = world.devices["bob"]
+    held = bob.state.groups[world.groups["g1"]]
+    keys = need_keys(held.head)
+    leaks.words("a name", [bob.state.core.name])
+    leaks.keys("a key", [keys.init, keys.topic, keys.header])
+    assert leaks.search("rows", bob.rows.values()) == ["a key in rows", "a name in rows"]
+    store = SqliteStore.create(tmp_path / "store", key_file=create_key_file(tmp_path / "key"))
+    store.commit(dict(bob.rows))
+    store.close()
+    files = [each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()]
+    assert sum(map(len, files)) > sum(map(len, bob.rows.values()))
+    assert leaks.search("files", files) == []
+
+
+def test_a_fork_has_to_be_told() -> None:
+    made = World(4, "alice bob carol").play(
+        *BEGIN,
+        Fork("carol"),
+        Add("alice", "g1", "carol"),
+        Update("carol", "g1"),
+        Update("bob", "g1"),
+    )
+    made.settle()
+    group = made.groups["g1"]
+    assert judge(made) == []
+    names = {type(event).__name__ for host in made.devices.values() for event in host.events}
+    assert "Forked" in names
+    for host in made.devices.values():
+        host.events = [each for each in host.events if type(each).__name__ != "Forked"]
+    assert Detection().complaints(made, group)
+
+
+def test_nodes_of_any_make_are_judged(world: World, group: GroupId) -> None:
+    """What a checker needs of a node is five attributes."""
+
+    class Other:
+        def __init__(self, name: str, account: AccountId) -> None:
+            self.name, self.account = name, account
+            self.events: Sequence[Event] = list(world.devices[name].events)
+            self.wire: list[bytes] = []
+            self.committed: set[bytes] = set()
+
+    class Others:
+        def __init__(self) -> None:
+            self.devices = {name: Other(name, h.account) for name, h in world.devices.items()}
+            self.sent = world.sent
+
+    others = Others()
+    assert everything(others, group) == []
+    bob = others.devices["bob"]
+    bob.events = [each for each in bob.events if not isinstance(each, MessageReceived)]
+    missed = everything(others, group)
+    assert missed[0] == "bob: a message of alice in epoch 2 in None" and len(missed) == 3
