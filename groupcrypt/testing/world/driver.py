@@ -183,8 +183,8 @@ class Driver:
         return a.Offline(self._who(), self._seconds(most))
 
     def leap(self, _: World) -> a.Action:
-        seconds = self._seconds(86_400.0)
-        return a.Leap(self._who(), seconds if self._number() < 0.5 else -seconds)
+        forward = self._number() < 0.5
+        return a.Leap(self._who(), self._seconds(86_400.0) if forward else -self._seconds(3_600.0))
 
     def cut(self, _: World) -> a.Action:
         way = tuple(a.Way)[self._below(len(a.Way))]

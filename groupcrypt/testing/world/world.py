@@ -13,13 +13,14 @@ What an action does is in `doing`, what had to hold is asked by `judge`.
 from typing import Final, Self
 
 from groupcrypt.errors import LocalError, RemoteError
-from groupcrypt.testing.world.actions import BREAKING, Action, SendDirect
+from groupcrypt.testing.world.actions import BREAKING, Action, Leap, SendDirect
 from groupcrypt.testing.world.doing import do
 from groupcrypt.testing.world.host import Broken
 from groupcrypt.testing.world.network import CALM, Faults
 from groupcrypt.testing.world.stage import Stage
 
 QUIET: Final = 300.0  # seconds in which nobody may have anything to do
+LONGEST_BACK: Final = 43_200.0  # seconds; what devices do daily would never let it end
 LIMIT: Final = 1_000  # steps for each device, in which a mended world has to come to rest
 
 
@@ -60,6 +61,9 @@ class World(Stage):
     def settle(self, quiet: float = QUIET, limit: int = LIMIT) -> Self:
         """Mend all, run until there was no step for a while; raises `Broken` if that never is."""
         self.chance.turn("settle")
+        # A clock that went back delays what its device had planned for as long.
+        back = sum(max(0.0, -each.seconds) for each in self.script if isinstance(each, Leap))
+        quiet += min(back, LONGEST_BACK)
         self.mend()
         started, steps, moved = self.steps, self.steps, self.now
         while self.carrier.due <= moved + quiet:
@@ -82,13 +86,12 @@ class World(Stage):
                     self.play(SendDirect(one, other, f"{one} asks how it goes"))
 
     def mend(self) -> None:
-        """No more faults; everybody is on."""
+        """No more faults; everybody is on. Clocks stay as wrong as they are."""
         self.carrier.faults = CALM
         self.server.mend()
         for host in self.devices.values():
             host.line.mend()
             host.doom = None
-            host.skew = 0.0
             if host.off:
                 self.switch_on(host)
             else:
