@@ -14,14 +14,12 @@ import trio
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from groupcrypt.testing.clients import Place
-from groupcrypt.testing.party import Party, play
+from groupcrypt.testing.party import Party, Place, Transport, play
 from groupcrypt.testing.picture import svg
-from groupcrypt.testing.transport import Transport
 
 
 class Naive:
-    """A client for a party, see `groupcrypt.testing.clients.Client`; and for nothing else."""
+    """A client for a party, see `groupcrypt.testing.party.Client`; and for nothing else."""
 
     def __init__(self, place: Place) -> None:
         self.place, self.me = place, place.name
@@ -88,10 +86,13 @@ async def story(p: Party[Naive]) -> tuple[list[str], str]:
     """One is removed, and the others go on talking; what was wrong, and a picture of it."""
     await p.group()
     await p.say("alice", "see you at six")
+    await p.settled()
     await p.remove("alice", "carol")
+    await p.settled()
     await p.say("alice", "and not a word to carol")
     await p.settled()
-    return p.complaints(), svg(p.trace, title="A chat that keeps its keys")[0]
+    wrong = p.complaints()
+    return wrong, svg(p.trace, title="One is removed", caption=tuple(wrong))[0]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The public test harness: for this library, and for clients of any protocol.
 
-- `party`: real clients and a real server under faults (`clients`, `promises`, `checkpoints`, and
-  `pytest_plugin`); begin with spec/testing-your-client.md.
+- `party`: real clients and a real server under faults, with `checkpoints` and `pytest_plugin`;
+  begin with spec/testing-your-client.md.
 - `simulation`: whole groups on the pure core, with `checkers`; `trace` and `picture` show a run.
 - `vectors`: what another implementation is held to.
 

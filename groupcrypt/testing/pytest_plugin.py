@@ -123,22 +123,22 @@ class _Played:
 
     def report(self, seed: int, trace: "Trace | None") -> str:
         """How to see it again, and where its picture is."""
-        lines = [f"replay: pytest '{self._request.node.nodeid}' --groupcrypt-seed {seed}"]
-        if trace is not None and len(trace):
-            lines.append(f"picture: {self._picture(seed, trace).as_uri()}")
-        return "\n".join(lines)
+        replay = f"replay: pytest '{self._request.node.nodeid}' --groupcrypt-seed {seed}"
+        if trace is None or not len(trace):
+            return replay
+        return f"{replay}\npicture: {self._picture(seed, trace, replay).as_uri()}"
 
     def folder(self, seed: int) -> Path:
         """Where the test may leave something."""
         place: Path = self._request.getfixturevalue("tmp_path")
         return place / f"seed-{seed}"
 
-    def _picture(self, seed: int, trace: "Trace") -> Path:
+    def _picture(self, seed: int, trace: "Trace", caption: str) -> Path:
         from groupcrypt.testing.picture import svg  # noqa: PLC0415  # see the rules above
 
         place = self.folder(seed).with_suffix(".svg")
         title = f"{self._request.node.name}, seed {seed}"
-        place.write_text(svg(trace, title=title)[0], "utf-8")
+        place.write_text(svg(trace, title=title, caption=(caption,))[0], "utf-8")
         place.with_suffix(".trace").write_text(trace.text(), "utf-8")
         return place
 
@@ -166,8 +166,8 @@ class _Parties(_Played):
         client: Callable[[Any], Any] | None,
         files: bool,  # noqa: FBT001  # as the fixture got it
     ) -> None:
-        from groupcrypt.testing.clients import NodeClient  # noqa: PLC0415  # see the rules above
         from groupcrypt.testing.party import play  # noqa: PLC0415
+        from groupcrypt.testing.party.clients import NodeClient  # noqa: PLC0415  # see the rules above
 
         held: list[Party[Any]] = []
 

@@ -11,9 +11,9 @@ from trio.testing import MockClock
 
 from examples.naive_sender_keys import Naive, story
 from groupcrypt.protocol import limits
-from groupcrypt.testing.clients import Client, Place
 from groupcrypt.testing.party import Party, party, play
-from groupcrypt.testing.transport import Heard, Transport
+from groupcrypt.testing.party.clients import Client, Place
+from groupcrypt.testing.party.transport import Heard, Transport
 
 ROOT = Path(__file__).parents[2]
 LEAK = "exclusion: carol read m2 of alice"

@@ -13,8 +13,8 @@ from trio.testing import MockClock
 from groupcrypt.node import Node
 from groupcrypt.protocol import device
 from groupcrypt.testing.checkpoints import Cut, at_every_checkpoint
-from groupcrypt.testing.clients import NodeClient, Place
 from groupcrypt.testing.party import Party, party
+from groupcrypt.testing.party.clients import NodeClient, Place
 from tests.shell.scene import unread
 
 SAID = [f"alice {number}" for number in range(3)]

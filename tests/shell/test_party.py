@@ -13,10 +13,9 @@ from trio.testing import MockClock
 from groupcrypt.errors import StoreError, StoreFull
 from groupcrypt.protocol import device
 from groupcrypt.protocol.events import Rejected
-from groupcrypt.testing import party as party_module
-from groupcrypt.testing.clients import NodeClient, Place
-from groupcrypt.testing.network import Network, Way
-from groupcrypt.testing.party import Party, Stuck, party, play
+from groupcrypt.testing.party import Party, Stuck, gathering, party, play
+from groupcrypt.testing.party.clients import NodeClient, Place
+from groupcrypt.testing.party.network import Network, Way
 from groupcrypt.testing.trace import Kind
 
 Guests = Party[NodeClient]
@@ -361,7 +360,7 @@ async def test_a_fault_of_the_library_fails_the_party(autojump_clock: MockClock)
 async def test_what_never_ends_is_told(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(party_module, "LONGEST", 3_600.0)
+    monkeypatch.setattr(gathering, "LONGEST", 3_600.0)
 
     class Silent(Odd):
         async def send(self, text: str) -> None:

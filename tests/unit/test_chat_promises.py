@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from groupcrypt.testing.journal import Change, Journal, Said, Shown
-from groupcrypt.testing.promises import PROMISES, complaints
+from groupcrypt.testing.party.journal import Change, Journal, Said, Shown
+from groupcrypt.testing.party.promises import PROMISES, complaints
 
 ALL = frozenset(("alice", "bob", "carol"))
 

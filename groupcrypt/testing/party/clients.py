@@ -10,7 +10,7 @@ Rules of this file:
 from collections.abc import AsyncGenerator, Callable
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Protocol, TypeVar
 
@@ -19,14 +19,16 @@ import trio
 from groupcrypt.connection import Connection, connected
 from groupcrypt.errors import ServerUnreachable
 from groupcrypt.node import Contact, Group, Node, run_node
+from groupcrypt.protocol.broadcast import Request
 from groupcrypt.protocol.events import Departed, Event, GroupJoined, Rejected
-from groupcrypt.testing.disk import Disk
 from groupcrypt.testing.entropy import SeededEntropy
-from groupcrypt.testing.journal import Journal, Shown
-from groupcrypt.testing.network import Network
+from groupcrypt.testing.party.disk import Disk
+from groupcrypt.testing.party.journal import Journal, Shown
+from groupcrypt.testing.party.network import Network
+from groupcrypt.testing.party.transport import Transport, transport
+from groupcrypt.testing.party.witness import Witness
 from groupcrypt.testing.schedule import date
 from groupcrypt.testing.trace import Kind
-from groupcrypt.testing.transport import Transport, transport
 
 ADDRESS: Final = "party:1"
 TITLE: Final = "party"
@@ -84,6 +86,11 @@ class Place:
     journal: Journal
     cards: dict[str, str]  # what everybody has published, by name
     life: int = 0
+    witness: Witness = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.witness = Witness(self.name)
+        self.disk.seen = self.witness.saw_commit
 
     def publish(self, card: str) -> None:
         """Let everybody have what they need to reach this client: keys, an address, a card."""
@@ -111,6 +118,13 @@ class Place:
         except OSError as error:
             raise ServerUnreachable(str(error)) from None
         async with connected(stream) as connection:
+            post = connection.post
+
+            async def witnessed(tag: int, request: Request) -> None:
+                self.witness.saw_request(request)
+                await post(tag, request)
+
+            connection.post = witnessed  # type: ignore[method-assign]  # of this one connection
             yield connection
 
     def node(self) -> AbstractAsyncContextManager[Node]:
@@ -160,6 +174,7 @@ class NodeClient:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with self.place.node() as self._node:
             self.place.publish(self._node.card)
+            self.place.witness.account = self._node.account
             with self._node.core.heard(self._hear):
                 task_status.started()
                 async for message in self._node.messages():  # which acknowledges the last
@@ -175,13 +190,16 @@ class NodeClient:
         await self.group.remove(*(one for one in self.group.members if one.name in names))
 
     async def send(self, text: str) -> None:
-        await self.group.send(text)
+        group = self.group
+        message = await group.send(text)
+        self.place.journal.sent[message] = (self.place.name, group.id)
 
     def members(self) -> AbstractSet[str]:
         groups = [group for group in self.node.groups if group.member]
         return {one.name for one in groups[0].members} if groups else frozenset[str]()
 
     def _hear(self, event: Event) -> None:
+        self.place.witness.events.append(event)
         match event:
             case Rejected(code="internal"):
                 self.place.journal.faults.append(f"{self.place.name}: {event.reason}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from groupcrypt.protocol.identifiers import GroupId, MessageId
 from groupcrypt.testing.trace import Kind, Labels, Line, Trace
 
 
@@ -52,6 +53,9 @@ class Journal:
     said: list[Said] = field(default_factory=list[Said])
     changes: list[Change] = field(default_factory=list[Change])
     shown: dict[str, list[Shown]] = field(default_factory=dict[str, list[Shown]])  # by reader
+    sent: dict[MessageId, tuple[str, GroupId]] = field(
+        default_factory=dict[MessageId, tuple[str, GroupId]]
+    )  # by nodes of this library
     trace: Trace = field(default_factory=Trace)
     faults: list[str] = field(default_factory=list[str])  # of the library, which no test plants
     moves: int = 0  # grows with everything that happens, for `Party.settled`

@@ -12,7 +12,7 @@ What only this library promises, and shows in its states, is in `checkers`.
 from collections import Counter
 from typing import Final, Protocol
 
-from groupcrypt.testing.journal import Journal, Said
+from groupcrypt.testing.party.journal import Journal, Said
 
 
 class Promise(Protocol):

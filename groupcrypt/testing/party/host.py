@@ -11,7 +11,7 @@ from groupcrypt.server import Server, open_server, serve_stream
 from groupcrypt.server.clock import Clock
 from groupcrypt.server.engines import Engine
 from groupcrypt.server.engines.memory import MemoryEngine
-from groupcrypt.testing.network import Network
+from groupcrypt.testing.party.network import Network
 from groupcrypt.testing.schedule import date
 
 

@@ -1,39 +1,29 @@
-"""A party: real clients and a real server in one process, in no time, with every fault at hand.
-
-    async with party("alice bob carol", seed=7) as p:
-        await p.group()
-        p.cut("bob")
-        await p.say("alice", "see you at six")
-        p.heal("bob")
-        await p.settled()
-        assert p.texts("bob") == ["see you at six"]
+"""The party itself: who is there, what they do, and what is wrong (see the package).
 
 Rules of this file:
-- Nothing is played: clients, server and store are the real ones. Only the network, the disk, the
-  clock and the dice are ours, and all of them follow from the seed.
 - A fault is one call, holds at once and until it is taken back, and is in the trace.
-- What a test planted ends a client quietly; whatever else comes out of one fails the test.
+- Whatever somebody does has an hour of the party's time; what takes longer is `Stuck`.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import Final, Generic, TypeVar
 
 import trio
 
-from groupcrypt.testing.clients import Client, Make, NodeClient, Place
-from groupcrypt.testing.disk import file_disk, memory_disk
+from groupcrypt.protocol.identifiers import GroupId, MessageId
 from groupcrypt.testing.entropy import SeededEntropy
-from groupcrypt.testing.host import Host
-from groupcrypt.testing.journal import Journal, Shown
-from groupcrypt.testing.life import Guest
-from groupcrypt.testing.network import WAYS, Link, Network, Way
-from groupcrypt.testing.promises import Promise, complaints
-from groupcrypt.testing.schedule import check_clock, replayable
+from groupcrypt.testing.party.clients import Client, Make, Place
+from groupcrypt.testing.party.disk import file_disk, memory_disk
+from groupcrypt.testing.party.host import Host
+from groupcrypt.testing.party.journal import Journal, Shown
+from groupcrypt.testing.party.life import Guest
+from groupcrypt.testing.party.network import WAYS, Link, Network, Way
+from groupcrypt.testing.party.promises import Promise, complaints
+from groupcrypt.testing.party.witness import Witness
 from groupcrypt.testing.trace import SERVER, Kind, Trace
 
 PATIENCE: Final = 3_600.0  # seconds for one thing that somebody does
@@ -132,6 +122,16 @@ class Party(Generic[C]):
         """Somebody new comes to the party, not to the group."""
         self.seat(name)
         return await self._guests[name].start()
+
+    @property
+    def devices(self) -> Mapping[str, Witness]:
+        """Nodes as `checkers` see them, by name; with `sent`, a party is their evidence."""
+        return {name: guest.place.witness for name, guest in self._guests.items()}
+
+    @property
+    def sent(self) -> Mapping[MessageId, tuple[str, GroupId]]:
+        """The messages that nodes of this library sent to groups."""
+        return self.journal.sent
 
     def complaints(self, *promises: Promise) -> list[str]:
         """What clients did against these promises, or any; see `promises` for when to ask."""
@@ -290,70 +290,4 @@ class Party(Generic[C]):
             guest.place.disk.close()
 
 
-# --- opening -----------------------------------------------------------------------------------
-
-
-@overload
-def party(
-    names: str, *, seed: int = 0, folder: Path | None = None
-) -> AbstractAsyncContextManager[Party[NodeClient]]: ...
-
-
-@overload
-def party(
-    names: str, *, seed: int = 0, folder: Path | None = None, client: Make[C]
-) -> AbstractAsyncContextManager[Party[C]]: ...
-
-
-def party(
-    names: str, *, seed: int = 0, folder: Path | None = None, client: Make[Any] = NodeClient
-) -> AbstractAsyncContextManager[Party[Any]]:
-    """Clients of these names, separated by blanks, on one server; all end with the block.
-
-    `client` makes another kind of client than `NodeClient`. With a `folder` (an empty one), each
-    has a real database in it. At the end a fault that nobody planted fails the test.
-    """
-    return _party(names, seed, folder, client)
-
-
-@asynccontextmanager
-async def _party(
-    names: str, seed: int, folder: Path | None, make: Make[C]
-) -> AsyncGenerator[Party[C]]:
-    check_clock()
-    failure: Exception | None = None  # carried around the nursery, which would wrap it
-    async with trio.open_nursery() as nursery:
-        made = Party(nursery, seed, folder, make)
-        try:
-            await nursery.start(made.host.run)
-            for name in names.split():
-                await made.join(name)
-            yield made
-        except Exception as error:  # noqa: BLE001  # raised again below
-            failure = error
-        nursery.cancel_scope.cancel()
-    made.close()
-    failure = made.failure or failure
-    if failure is not None:
-        raise failure
-    assert not made.faults, f"faults of the library, planted by nobody: {made.faults}"
-
-
-def play(
-    names: str,
-    story: Callable[[Party[Any]], Awaitable[T]],
-    *,
-    seed: int = 0,
-    folder: Path | None = None,
-    client: Make[Any] = NodeClient,
-) -> T:
-    """Run a story, an async function of a party, from outside of Trio; the seed decides it all."""
-
-    async def told() -> T:
-        async with party(names, seed=seed, folder=folder, client=client) as p:
-            return await story(p)
-
-    return replayable(told, seed)
-
-
-__all__ = ["Party", "Stuck", "party", "play"]
+__all__ = ["Party", "Stuck"]

@@ -21,6 +21,7 @@ class Disk:
         self.full = False  # commits are refused
         self.off = False  # everything is
         self.commits = 0
+        self.seen: Callable[[Mapping[bytes, bytes | None]], None] = _unseen  # after each commit
         self.blocking = False
         self._store = store
         self._again = again
@@ -69,6 +70,7 @@ class Disk:
             raise StoreFull("no space left: the test said so")
         self._store.commit(changes)
         self.commits += bool(changes)
+        self.seen(changes)
 
     def purge(self) -> PurgeResult:
         self._check()
@@ -84,6 +86,10 @@ class Disk:
     def _check(self) -> None:
         if self.off:
             raise StoreError("the power is off: the test said so")
+
+
+def _unseen(_changes: Mapping[bytes, bytes | None]) -> None:
+    pass
 
 
 def memory_disk(entropy: Callable[[int], bytes]) -> Disk:

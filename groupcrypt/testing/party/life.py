@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 import trio
 
 from groupcrypt.errors import StoreError
-from groupcrypt.testing.clients import Client, Make, Place
+from groupcrypt.testing.party.clients import Client, Make, Place
 
 C = TypeVar("C", bound=Client)
 
