@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from groupcrypt import __version__
-from groupcrypt.cli import bench, demo, doctor, node, outcome, serve, vectors
+from groupcrypt.cli import bench, demo, doctor, node, outcome, pictures, serve, simulate, vectors
 
-COMMANDS: Final = (demo, serve, node, doctor, vectors, bench)
+COMMANDS: Final = (demo, serve, node, doctor, simulate, vectors, pictures, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -115,7 +115,7 @@ class Scribe:
         """The line of an event, or None if it is about no group and no message."""
         return self._of_message(event) or self._of_membership(event) or self._of_trouble(event)
 
-    def _of_message(self, event: Event) -> Fields | None:
+    def _of_message(self, event: Event) -> Fields | None:  # noqa: PLR0911  # one for each kind
         match event:
             case events.MessageReceived(group, epoch, sender, _, message):
                 peer, text = self._name(sender), self.labels.of("m", message)
@@ -131,6 +131,9 @@ class Scribe:
             case events.Held(group, epoch, device, waiting):
                 peer = "" if device is None else self._device(device)
                 return self._in(Kind.HELD, group, epoch, peer=peer, text=waiting)
+            case events.Withheld(group, epoch, count):
+                text = f"{count or 'some'} records"
+                return self._in(Kind.MISSING, group, epoch, peer=SERVER, text=text)
             case events.AfterClose(group, epoch, own):
                 text = "own frame after the close" if own else "frame after the close"
                 return self._in(Kind.REFUSED, group, epoch, text=text)
@@ -160,7 +163,7 @@ class Scribe:
             case _:
                 return None
 
-    def _of_trouble(self, event: Event) -> Fields | None:
+    def _of_trouble(self, event: Event) -> Fields | None:  # noqa: PLR0911  # one for each kind
         match event:
             case events.Rejected(code, group):
                 told: Fields = {"kind": Kind.REFUSED, "text": code}
@@ -168,6 +171,8 @@ class Scribe:
             case events.UploadRefused(code):
                 return {"kind": Kind.REFUSED, "peer": SERVER, "text": code}
             case events.Diverged(group, epoch, device):
+                return self._in(Kind.FORK, group, epoch, peer=self._device(device), text="frames")
+            case events.Equivocation(group, epoch, device):
                 return self._in(Kind.FORK, group, epoch, peer=self._device(device), text="frames")
             case events.Impersonated(group, epoch):
                 return self._in(Kind.NOTE, group, epoch, text="a frame in its name, not by it")

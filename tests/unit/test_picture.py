@@ -118,6 +118,13 @@ def test_what_several_got_is_one_row() -> None:
     ]
 
 
+def test_a_trace_of_who_sees_no_epochs_is_drawn_too() -> None:
+    trace = Trace([Line(0, "bob", Kind.JOIN), Line(1, "bob", Kind.SHOWN, "alice", text="m1")])
+    assert [sentence(row) for row in rows_of(trace)] == ["bob joins", "bob reads m1, by alice"]
+    (page,) = drawn(trace)
+    assert '"2 4"' not in page, "nobody is drawn as no member"
+
+
 def test_lanes_follow_epochs_crashes_and_departures() -> None:
     rows = rows_of(Trace.read(REMOVAL))
     lanes = lanes_of(rows, ("alice", "bob", "carol"))

@@ -65,7 +65,8 @@ class Drawing:
         elif stretch.cut:
             dash, stroke = "5 4", BAD
         else:
-            dash, stroke = ("none", "#55626f") if inside else ("2 4", "#a5afb8")
+            member = inside or not self.groups  # a trace of no groups tells nothing of them
+            dash, stroke = ("none", "#55626f") if member else ("2 4", "#a5afb8")
         x = self.columns.x(name)
         yield element(
             "line", x1=x, y1=top, x2=x, y2=bottom, stroke=stroke, stroke_width=1.4,

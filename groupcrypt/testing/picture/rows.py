@@ -170,7 +170,8 @@ def sentence(row: Row) -> str:
         return head.text
     if head.kind == Kind.JOIN and head.peer == head.who:
         return f"{head.who} makes the group"
-    said = _said(_SENTENCES[head.kind], row, head)
+    bare = head.kind == Kind.JOIN and head.epoch is None  # told by who sees no epochs
+    said = _said("{who} join{s}" if bare else _SENTENCES[head.kind], row, head)
     said += "".join(_said(_SECOND[line.kind], row, line) for line in first[1:])
     if head.kind == Kind.FAULT:
         said = ", ".join(each for each in (said, head.peer, head.text) if each)

@@ -10,10 +10,37 @@ Rules of this package:
 """
 
 from groupcrypt.testing.world.case import Case
-from groupcrypt.testing.world.exploration import Failure, Progress, explore, play
+from groupcrypt.testing.world.driver import Driver
+from groupcrypt.testing.world.exploration import (
+    Failure,
+    Played,
+    Progress,
+    explore,
+    made_small,
+    play,
+    played,
+    replayed,
+)
 from groupcrypt.testing.world.host import Broken
 from groupcrypt.testing.world.judge import judge
 from groupcrypt.testing.world.network import Faults
+from groupcrypt.testing.world.reading import read_case
 from groupcrypt.testing.world.world import World
 
-__all__ = ["Broken", "Case", "Failure", "Faults", "Progress", "World", "explore", "judge", "play"]
+__all__ = [
+    "Broken",
+    "Case",
+    "Driver",
+    "Failure",
+    "Faults",
+    "Played",
+    "Progress",
+    "World",
+    "explore",
+    "judge",
+    "made_small",
+    "play",
+    "played",
+    "read_case",
+    "replayed",
+]

@@ -33,10 +33,10 @@ from groupcrypt.protocol.device.state import OutboxRow, Step, TopicRecord
 from groupcrypt.protocol.identifiers import DeviceId, TopicId
 from groupcrypt.protocol.identity import DeviceEntry
 from groupcrypt.protocol.primitives import Entropy
+from groupcrypt.testing.scribe import Scribe
 from groupcrypt.testing.world.actions import Point
 from groupcrypt.testing.world.host import Died, Host
 from groupcrypt.testing.world.network import CALM, Chance, Faults
-from groupcrypt.testing.world.recorder import Recorder
 from groupcrypt.testing.world.server import Server
 
 BURST: Final = 8  # outbox rows on their way at once
@@ -83,10 +83,10 @@ class Bring(Protocol):
 class Carrier:
     """The network: what is on its way, and when it arrives."""
 
-    def __init__(self, server: Server, chance: Chance, recorder: Recorder, bring: Bring) -> None:
+    def __init__(self, server: Server, chance: Chance, scribe: Scribe, bring: Bring) -> None:
         self.faults: Faults = CALM
-        self.now = recorder.now
-        self._server, self._chance, self._recorder = server, chance, recorder
+        self.now = scribe.now
+        self._server, self._chance, self._scribe = server, chance, scribe
         self._bring = bring
         self._queue: list[tuple[float, int, Host, int, What]] = []
         self._order = 0
@@ -101,7 +101,7 @@ class Carrier:
 
     def advance(self, now: float) -> None:
         """Time passes."""
-        self.now = self._recorder.now = max(now, self.now)
+        self.now = self._scribe.now = max(now, self.now)
 
     def next(self) -> None:
         """Let the next thing happen."""
@@ -161,7 +161,7 @@ class Carrier:
             host.wire.append(row.request)
             lost = self.now < host.line.cut_out
             lost = lost or self._chance.happens(host.name, "lost out", self.faults.loss)
-            self._recorder.upload(host.name, host.state, row, "lost" if lost else "")
+            self._scribe.uploaded(host.name, row, fault="lost" if lost else "")
             if lost:
                 break
             sent.append(row)

@@ -109,8 +109,9 @@ def _said(
     world: Stage, action: a.Send | a.SendDirect, message: MessageId, group: GroupId | None
 ) -> None:
     world.texts.append(action.text)
-    text = world.recorder.message(message)
-    world.recorder.line(action.who, Kind.SEND, group=group, text=text)
+    label = "" if group is None else world.scribe.labels.of("g", group)
+    text = world.scribe.labels.of("m", message)
+    world.scribe.line(action.who, Kind.SEND, group=label, text=text)
 
 
 def add(world: Stage, action: a.Add) -> None:
@@ -200,7 +201,7 @@ def restore(world: Stage, action: a.Restore) -> None:
     host = _running(world, action.who)
     host.end()
     host.put_back(action.commits)
-    world.recorder.line(action.who, Kind.FAULT, fault="old-store")
+    world.scribe.line(action.who, Kind.FAULT, fault="old-store")
     world.restart(host)
 
 
@@ -221,20 +222,21 @@ def leap(world: Stage, action: a.Leap) -> None:
 def cut(world: Stage, action: a.Cut) -> None:
     """Its line does not work for a while."""
     world.devices[action.who].line.cut(world.now + action.seconds, a.Way(action.way))
-    world.recorder.line(action.who, Kind.FAULT, fault=f"cut-{action.way}")
+    world.scribe.line(action.who, Kind.FAULT, fault=f"cut-{action.way}")
 
 
 def clog(world: Stage, action: a.Clog) -> None:
     """Its line is slow for a while."""
     world.devices[action.who].line.clog(world.now + action.seconds, action.delay)
-    world.recorder.line(action.who, Kind.FAULT, fault="clogged")
+    world.scribe.line(action.who, Kind.FAULT, fault="clogged")
 
 
 # --- the server ---------------------------------------------------------------------------------
 
 
-def _told(world: Stage, fault: str) -> None:
-    world.recorder.line(SERVER, Kind.FAULT, fault=fault)
+def _told(world: Stage, fault: str, peer: str = "") -> None:
+    """What the server does wrong; `peer`: to whom."""
+    world.scribe.line(SERVER, Kind.FAULT, fault=fault, peer=peer)
 
 
 def outage(world: Stage, action: a.Outage) -> None:
@@ -246,13 +248,13 @@ def outage(world: Stage, action: a.Outage) -> None:
 def throttle(world: Stage, action: a.Throttle) -> None:
     """Later, please."""
     world.server.throttled[action.who] = world.now + action.seconds
-    _told(world, "throttles")
+    _told(world, "throttles", action.who)
 
 
 def withhold(world: Stage, action: a.Withhold) -> None:
     """Nothing new for one."""
     world.server.withheld[action.who] = world.now + action.seconds
-    _told(world, "withholds")
+    _told(world, "withholds", action.who)
 
 
 def replay(world: Stage, action: a.Replay) -> None:
@@ -260,7 +262,7 @@ def replay(world: Stage, action: a.Replay) -> None:
     topic = topic_of(world, action.who, action.group)
     for body in world.server.tape.get(topic, [])[-action.records :]:
         world.server.put(action.who, topic, TopicKind.GROUP, body, now=world.now)
-    _told(world, "replays")
+    _told(world, "replays", action.who)
 
 
 def inject(world: Stage, action: a.Inject) -> None:
@@ -270,26 +272,26 @@ def inject(world: Stage, action: a.Inject) -> None:
     world.server.put(action.who, topic, TopicKind.GROUP, junk(600), now=world.now)
     box = device.mailbox_topic(world.devices[action.who].state.core.second)
     world.server.put(action.who, box, TopicKind.MAILBOX, junk(600), now=world.now)
-    _told(world, "injects")
+    _told(world, "injects", action.who)
 
 
 def alter(world: Stage, action: a.Alter) -> None:
     """A bit of what one is shown next."""
     world.server.altering.add(action.who)
-    _told(world, "alters")
+    _told(world, "alters", action.who)
 
 
 def rewind(world: Stage, action: a.Rewind) -> None:
     """What it had is gone."""
     topic = topic_of(world, action.who, action.group)
     world.server.rewind(action.who, topic, action.records)
-    _told(world, "rewinds")
+    _told(world, "rewinds", action.who)
 
 
 def reorder(world: Stage, action: a.Reorder) -> None:
     """Another order for one."""
     world.server.reordering.add(action.who)
-    _told(world, "reorders")
+    _told(world, "reorders", action.who)
 
 
 def fork(world: Stage, action: a.Fork) -> None:
@@ -305,7 +307,7 @@ def leak(world: Stage, action: a.Leak) -> None:
     """A thief has all rows."""
     host = world.devices[action.who]
     world.thieves.append(Thief(host, dict(host.rows), world.now, len(host.events)))
-    world.recorder.line(action.who, Kind.FAULT, fault="leaked")
+    world.scribe.line(action.who, Kind.FAULT, fault="leaked")
 
 
 def deceive(world: Stage, action: a.Deceive) -> None:
@@ -322,7 +324,7 @@ def deceive(world: Stage, action: a.Deceive) -> None:
         if letter is not None and account is not None:
             world.act(action.who, post_letter(to, account, letter))
     world.liars.add(action.who)
-    world.recorder.line(action.who, Kind.FAULT, group=group, fault=lie)
+    world.scribe.line(action.who, Kind.FAULT, group=world.scribe.labels.of("g", group), fault=lie)
 
 
 DOING: Final[dict[type[a.Action], Callable[[Stage, Any], None]]] = {

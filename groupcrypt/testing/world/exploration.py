@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from groupcrypt.testing.world.case import Case
 from groupcrypt.testing.world.driver import Driver
 from groupcrypt.testing.world.host import Broken
-from groupcrypt.testing.world.judge import judge
+from groupcrypt.testing.world.judge import asked_of, judge
 from groupcrypt.testing.world.minimise import minimised
 from groupcrypt.testing.world.world import World
 
@@ -43,22 +43,63 @@ class Failure:
         return f"seed {self.seed} failed:\n{wrong}\nshown again by {kept}:\n\n{self.case.code()}\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A world after its life, and what was wrong in it."""
+
+    world: World
+    complaints: tuple[str, ...]
+
+    @property
+    def case(self) -> Case:
+        """What plays it again."""
+        world = self.world
+        return Case(world.seed, world.names, world.faults, world.pace, tuple(world.script))
+
+    def verdicts(self) -> dict[str, str]:
+        """For each property that was asked for: whether it held."""
+        failed = {_kind(each) for each in self.complaints}
+        if not failed <= set(asked_of(self.world)):  # it broke, and nothing else was asked
+            return dict.fromkeys(sorted(failed), "failed")
+        return {name: "failed" if name in failed else "held" for name in asked_of(self.world)}
+
+
 def play(seed: int, *, steps: int, people: int | None = None, honest: bool = True) -> World:
     """Draw a script from the seed and play it until about `steps` steps are done; raises `Broken`.
 
     The world comes back in mid-life: `settle` it, then ask `judge`.
     """
     driver = Driver(seed, people=people, honest=honest)
+    return _live(driver, driver.world(seed), steps)
+
+
+def played(driver: Driver, seed: int, *, steps: int) -> Played:
+    """The same to its rest, with a driver of one's own, and what was wrong."""
     world = driver.world(seed)
-    return _played(driver, world, steps)
+    return _ended(world, lambda: _live(driver, world, steps))
 
 
-def _played(driver: Driver, world: World, steps: int) -> World:
+def replayed(case: Case) -> Played:
+    """A case played to its rest, and what was wrong."""
+    world = case.world()
+    return _ended(world, lambda: world.play(*case.script))
+
+
+def _live(driver: Driver, world: World, steps: int) -> World:
     for action in driver.opening():
         world.play(action)
     while world.steps < steps:
         world.play(driver.next(world))
     return world
+
+
+def _ended(world: World, live: Callable[[], object]) -> Played:
+    try:
+        live()
+        world.settle()
+    except Broken as broken:
+        return Played(world, (str(broken),))
+    return Played(world, tuple(judge(world)))
 
 
 def explore(
@@ -74,39 +115,29 @@ def explore(
     tell = on_progress or _nobody
     done = 0
     for seed in seeds:
-        driver = Driver(seed, people=people, honest=honest)
-        world = driver.world(seed)
-        try:
-            _played(driver, world, steps)
-            world.settle()
-            complaints = judge(world)
-        except Broken as broken:
-            complaints = [str(broken)]
-        done += world.steps
+        one = played(Driver(seed, people=people, honest=honest), seed, steps=steps)
+        done += one.world.steps
         tell(Progress("played", seed, done, 0))
-        if complaints:
-            return _failed(seed, world, complaints, tell, minimise_seconds)
+        if one.complaints:
+            return made_small(one, seconds=minimise_seconds, on_progress=tell)
     return None
 
 
-def _failed(
-    seed: int,
-    world: World,
-    complaints: list[str],
-    tell: Callable[[Progress], None],
-    seconds: float,
+def made_small(
+    one: Played, *, seconds: float = 60.0, on_progress: Callable[[Progress], None]
 ) -> Failure:
-    whole = Case(seed, world.names, world.faults, world.pace, tuple(world.script))
-    kinds = {_kind(each) for each in complaints}
+    """The shortest script found in the time that fails in the same way."""
+    world, whole = one.world, one.case
+    kinds = {_kind(each) for each in one.complaints}
 
     def still(case: Case) -> bool:
         return any(_kind(each) in kinds for each in case.complaints())
 
     def left(actions: int) -> None:
-        tell(Progress("minimising", seed, world.steps, actions))
+        on_progress(Progress("minimising", world.seed, world.steps, actions))
 
     small = minimised(whole, still, seconds=seconds, on_progress=left)
-    return Failure(seed, tuple(small.complaints()), small, len(whole.script))
+    return Failure(world.seed, tuple(small.complaints()), small, len(whole.script))
 
 
 def _kind(complaint: str) -> str:
@@ -118,4 +149,14 @@ def _nobody(_: Progress) -> None:
     pass
 
 
-__all__ = ["Case", "Failure", "Progress", "explore", "play"]
+__all__ = [
+    "Case",
+    "Failure",
+    "Played",
+    "Progress",
+    "explore",
+    "made_small",
+    "play",
+    "played",
+    "replayed",
+]

@@ -66,6 +66,7 @@ class Host(Device):
     off: bool = False  # no process runs
     doom: Point | None = None
     life: int = 0  # how often a process ended or began
+    undone: int = 0  # steps of which nothing was durable when the process died
     running: Running = field(default_factory=Running)
     commits: deque[Commit] = field(default_factory=lambda: deque[Commit](maxlen=KEPT_COMMITS))
     restored: bool = False  # it went on with an old copy of its store once

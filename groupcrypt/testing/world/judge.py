@@ -27,6 +27,18 @@ from groupcrypt.testing.world.world import World
 SPLITS = (Fork, Reorder, Rewind)
 
 
+def asked_of(world: World) -> tuple[str, ...]:
+    """The properties that have to hold in a world like this, by name."""
+    asked = ["key use", "durability", "silent frame", "leak", "exclusion"]
+    if not any(isinstance(action, SPLITS) for action in world.script):
+        asked += ["one log", "healing"]
+    elif any(isinstance(action, Fork) for action in world.script):
+        asked += ["detection"]
+    if not world.broken:
+        asked += ["agreement", "delivery", "no loss"]
+    return tuple(asked)
+
+
 def judge(world: World) -> list[str]:
     """All complaints about a world at rest."""
     found = _named("key use", KeyUse(world.watch.openings()).complaints(world))

@@ -21,12 +21,12 @@ from groupcrypt.protocol.identifiers import GroupId, MessageId
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.testing.checkers import SilentFrames, Thief, Watch
 from groupcrypt.testing.hostile import without_cursors
+from groupcrypt.testing.scribe import Scribe
 from groupcrypt.testing.simulation import PIN, START
-from groupcrypt.testing.trace import Kind, Trace
+from groupcrypt.testing.trace import WORLD, Kind, Trace
 from groupcrypt.testing.world.carrier import Act, Carrier
 from groupcrypt.testing.world.host import Broken, Died, Host
 from groupcrypt.testing.world.network import Chance
-from groupcrypt.testing.world.recorder import Recorder
 from groupcrypt.testing.world.server import Server
 
 
@@ -36,9 +36,9 @@ class Stage:
     def __init__(self, seed: int, names: str) -> None:
         self.seed = seed
         self.chance = Chance(seed)
-        self.recorder = Recorder(START, now=START)
+        self.scribe = Scribe(START)
         self.server = Server()
-        self.carrier = Carrier(self.server, self.chance, self.recorder, self.bring)
+        self.carrier = Carrier(self.server, self.chance, self.scribe, self.bring)
         self.server.stored = self.carrier.stored
         self.devices: dict[str, Host] = {}
         self.groups: dict[str, GroupId] = {}
@@ -61,7 +61,7 @@ class Stage:
     @property
     def trace(self) -> Trace:
         """What happened so far."""
-        return self.recorder.trace
+        return self.scribe.trace
 
     def run(self, seconds: float) -> None:
         """Let everything happen that falls in this time."""
@@ -70,9 +70,9 @@ class Stage:
             self.carrier.next()
         self.carrier.advance(until)
 
-    def note(self, text: str, who: str = "world") -> None:
+    def note(self, text: str, who: str = WORLD) -> None:
         """A remark in the trace."""
-        self.recorder.line(who, Kind.NOTE, text=text)
+        self.scribe.line(who, Kind.NOTE, text=text)
 
     # --- steps of a device ----------------------------------------------------------------------
 
@@ -80,9 +80,7 @@ class Stage:
         entropy = self.chance.entropy(name)
         step = device.create(f"{name} of {self.seed}", "sim:1", PIN, now=self.now, entropy=entropy)
         host = self.devices[name] = Host(name, entropy, step.state)
-        self.recorder.labels.give("a", step.state.account, name)
-        for mailbox in (step.state.core.first, step.state.core.second):
-            self.recorder.labels.give("box", device.mailbox_topic(mailbox), name)
+        self.scribe.met(name, step.state)
         host.take(step)
         while rows := device.pending(host.state):
             row = rows[0]
@@ -96,7 +94,11 @@ class Stage:
         host = self.devices[name]
         if host.off:
             raise LocalError("the device is off")
-        return self.bring(host, act)
+        undone = host.undone
+        told = self.bring(host, act)
+        if host.undone > undone:
+            raise LocalError("the process died before this was durable")
+        return told
 
     def bring(
         self, host: Host, act: Act, /, record: TopicRecord | None = None
@@ -106,12 +108,17 @@ class Stage:
         if self._turns.get(host.name) != self.chance.turns:
             self._turns[host.name] = self.chance.turns
             host.entropy = self.chance.entropy(host.name)
-        before = host.state
+        before, step = host.state, None
+        mid = b"" if record is None else record.mid
         try:
             step = act(host, self.now + host.skew, host.entropy)
             told = host.take(step)
         except Died:
-            self.recorder.line(host.name, Kind.CRASH)
+            if step is not None and host.state is step.state:  # durable, also what was told
+                self.scribe.stepped(host.name, step, mid=mid)
+            else:
+                host.undone += 1
+            self.scribe.line(host.name, Kind.CRASH)
             self.restart(host)
             return ()
         except GroupcryptError as error:
@@ -120,8 +127,7 @@ class Stage:
             raise Broken(f"input raised: {type(error).__name__} at {host.name}") from error
         if record is not None:
             self._seen(host, before, told, record)
-        for event in told:
-            self.recorder.event(host.name, event)
+        self.scribe.stepped(host.name, step, mid=mid)
         for number in host.state.inbox if told else ():
             host.take(
                 device.taken(host.state, number, now=self.now + host.skew, entropy=host.entropy)
@@ -145,7 +151,7 @@ class Stage:
         host.end()
         self.carrier.forget(host)
         host.reload()
-        self.recorder.line(host.name, Kind.RESTART)
+        self.scribe.line(host.name, Kind.RESTART)
         self.bring(host, lambda h, now, entropy: device.opened(h.state, now=now, entropy=entropy))
 
     def switch_off(self, host: Host, seconds: float) -> None:
@@ -153,13 +159,13 @@ class Stage:
         host.end()
         host.off = True
         self.carrier.forget(host)
-        self.recorder.line(host.name, Kind.CUT)
+        self.scribe.line(host.name, Kind.CUT)
         self.carrier.at(self.now + seconds, host, self.switch_on)
 
     def switch_on(self, host: Host) -> None:
         """The process begins again."""
         host.off = False
-        self.recorder.line(host.name, Kind.MEND)
+        self.scribe.line(host.name, Kind.MEND)
         self.restart(host)
 
 

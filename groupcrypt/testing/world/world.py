@@ -13,6 +13,7 @@ What an action does is in `doing`, what had to hold is asked by `judge`.
 from typing import Final, Self
 
 from groupcrypt.errors import LocalError, RemoteError
+from groupcrypt.testing.trace import WORLD
 from groupcrypt.testing.world.actions import BREAKING, Action, Leap, SendDirect
 from groupcrypt.testing.world.doing import do
 from groupcrypt.testing.world.host import Broken
@@ -54,7 +55,8 @@ class World(Stage):
             try:
                 do(self, action)
             except (LocalError, RemoteError) as error:
-                self.note(f"not done: {error.code}")
+                who = str(getattr(action, "who", WORLD))
+                self.note(f"not done: {error.code}", who if who in self.devices else WORLD)
             self.run(self.chance.number("world", "pace") * 2 * self.pace)
         return self
 
