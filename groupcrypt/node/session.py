@@ -167,9 +167,6 @@ class Session:
         cursor = self._cursor(topic, asked.item)
         if cursor is None:
             return  # not read any more, or not now
-        if device.full(self._core.front):
-            self._forget(topic, asked)  # read again once the application has taken something
-            return
         if entry.prev > cursor and self._reread.get(topic) != cursor:
             self._reread[topic] = cursor  # once; what is not shown then, the device judges
             self._forget(topic, asked)

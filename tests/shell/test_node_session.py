@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import cast
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from groupcrypt.connection import Connection, Incoming, Replied
 from groupcrypt.node.core import Core
 from groupcrypt.node.session import FETCH_AGAIN, Session
-from groupcrypt.protocol import device
+from groupcrypt.protocol import device, limits
 from groupcrypt.protocol.broadcast import (
     Entry,
     Request,
@@ -22,12 +23,15 @@ from groupcrypt.protocol.broadcast import (
     token_hash,
     topic_id,
 )
-from groupcrypt.protocol.device.state import OutboxRow
+from groupcrypt.protocol.device import people
+from groupcrypt.protocol.device.state import DeviceState, OutboxRow, Step, Work
+from groupcrypt.protocol.device.step import step
 from groupcrypt.protocol.group import GroupState
+from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.server.engines.memory import MemoryEngine
 from groupcrypt.store import MemoryStore
 from groupcrypt.testing.entropy import SeededEntropy
-from tests.shell.scene import START, World, now, texts
+from tests.shell.scene import HOUR, START, World, group_of, now, quiet, texts, unread
 
 
 class Wire:
@@ -202,3 +206,67 @@ async def test_a_bundle_that_was_not_there_is_fetched_later(autojump_clock: Mock
             assert await texts(bob, 1) == ["patience"]
             assert trio.current_time() - began <= 30 + FETCH_AGAIN
         nursery.cancel_scope.cancel()
+
+
+async def test_an_account_record_that_is_out_of_date_is_fetched(autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        w = World(nursery)
+        await nursery.start(w.serve)
+        async with w.node("alice") as alice, w.node("bob") as bob:
+            contact = await alice.import_card(bob.card)
+
+            def stated() -> bool | None:
+                held = alice.state.people[contact.account].stated
+                return (held is not None and held.asked_at > 0) or None
+
+            def hear(state: DeviceState, *, now: float, entropy: Entropy) -> Step:
+                def act(work: Work) -> None:
+                    people.hear_list(work, contact.account, 2, b"a newer list" + bytes(20))
+
+                return step(state, now, entropy, act)
+
+            await alice.core.do(hear)
+            with trio.fail_after(FETCH_AGAIN):
+                assert await alice.core.until(stated)  # and the slot held no newer one
+            assert device.wanted_records(alice.state, now=now()) == {}
+        nursery.cancel_scope.cancel()
+
+
+async def test_nothing_is_read_until_a_full_inbox_has_room(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_INBOX", 3)
+    said = [f"{number} of many" for number in range(12)]
+    async with trio.open_nursery() as nursery:
+        w = World(nursery)
+        await nursery.start(w.serve)
+        async with w.node("alice") as alice, w.node("bob") as bob:
+            ours, theirs = await group_of(alice, bob)
+            assert ours.id == theirs.id
+            for text in said:
+                await ours.send(text)
+                await trio.sleep(5)  # each in a frame of its own
+            await trio.sleep(HOUR)
+            assert len(unread(bob)) == 3
+            with trio.fail_after(HOUR):
+                assert await texts(bob, len(said)) == said
+            await quiet(alice, bob)
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_entry_that_found_no_room_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as s:
+        for _ in range(2):
+            tag, after = s.subscribed()[-1]
+            assert after == 0
+            await s.hear(Replied(tag, Subscribed(s.topic, 2, 1)))
+            monkeypatch.setattr(limits, "MAX_INBOX", 0)
+            await s.hear(s.entry(1))
+            monkeypatch.setattr(limits, "MAX_INBOX", 3)
+            await s.hear(s.entry(2))  # would be taken for history that is lost
+            s.core.nudge()
+            await wait_all_tasks_blocked()
+        assert s.group.core.cursor == 0 and s.group.ahead is None
+        await s.hear(Replied(s.subscribed()[-1][0], Subscribed(s.topic, 2, 1)))
+        await s.hear(s.entry(1), s.entry(2))
+        assert s.group.core.cursor == 2 and s.group.ahead is None
