@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from groupcrypt.testing import picture
+from groupcrypt.testing import picture, scenes
 from groupcrypt.testing.picture.lanes import lanes_of, parties_of
 from groupcrypt.testing.picture.rows import rows_of, sentence
 from groupcrypt.testing.trace import SERVER, WORLD, Kind, Line, Trace
@@ -116,6 +116,36 @@ def test_what_several_got_is_one_row() -> None:
         "bob and alice: epoch 1 is live",
         "server: history, forgets <all> & more",
     ]
+
+
+def test_nothing_is_drawn_before_it_was_given() -> None:
+    letter, opened = (Kind.LETTER, "sender key"), (Kind.OPENED, "sender key")
+    done = [("alice", "bob", letter), ("bob", "alice", opened)]
+    done += [("alice", "dave", letter), ("dave", "alice", opened)]
+    trace = Trace(Line(0, who, kind, peer, text=text) for who, peer, (kind, text) in done)
+    assert [sentence(row) for row in rows_of(trace)] == [
+        "alice seals for bob: sender key",
+        "bob opens alice's letter: sender key",
+        "alice seals for dave: sender key",
+        "dave opens alice's letter: sender key",
+    ]
+
+
+@pytest.mark.parametrize("scene", scenes.SCENES, ids=lambda scene: scene.name)
+def test_in_every_scene_what_is_read_was_uploaded_in_a_row_above(scene: scenes.Scene) -> None:
+    rows = rows_of(scene.trace()[0])
+    above: set[tuple[str, str]] = set()
+    for row in rows:
+        for line in row.lines:
+            if line.kind in (Kind.SHOWN, Kind.OPENED):
+                to = line.who if line.kind == Kind.OPENED else ""
+                assert (line.peer, f"{to} {line.text}") in above
+        above |= {
+            (line.who, f"{line.peer} {text}")
+            for line in row.lines
+            if line.kind in (Kind.UPLOAD, Kind.LETTER) and not line.fault
+            for text in (line.text.split(", ") if line.kind == Kind.UPLOAD else (line.text,))
+        }
 
 
 def test_a_trace_of_who_sees_no_epochs_is_drawn_too() -> None:

@@ -4,7 +4,7 @@ Rules of this file:
 - Every line is in exactly one row, and along each lifeline rows keep the order of the trace.
 - The same thing got by several parties is one row, as in the diagrams of Lamport: things on
   different lifelines with nothing between them have no order. Not over a remark, a fault of the
-  server, or `TOGETHER_MS`.
+  server, or `TOGETHER_MS`, and never before what the one it came from gave last.
 """
 
 from collections.abc import Iterable
@@ -75,6 +75,7 @@ def rows_of(lines: Iterable[Line]) -> tuple[Row, ...]:
     found: list[list[Act]] = []
     keys: dict[tuple[object, ...], int] = {}
     last: dict[str, int] = {}  # the last row of each party
+    gave: dict[str, int] = {}  # and the last in which it gave the server something
     barrier = 0  # rows before it take nothing more
     for act in _acts(lines):
         head = act[0]
@@ -82,7 +83,7 @@ def rows_of(lines: Iterable[Line]) -> tuple[Row, ...]:
             barrier = len(found)
         key = tuple(_content(line) for line in act)
         place = keys.get(key, -1)
-        free = place >= barrier and last.get(head.who, -1) < place
+        free = place >= barrier and last.get(head.who, -1) < place > gave.get(head.peer, -1)
         if head.kind == Kind.LETTER:  # one after the other: letters of one step
             free = place >= barrier and place == last.get(head.who) == len(found) - 1
         if free and head.at - found[place][0][0].at <= TOGETHER_MS:
@@ -92,6 +93,8 @@ def rows_of(lines: Iterable[Line]) -> tuple[Row, ...]:
             found.append([act])
             keys[key] = place
         last[head.who] = place
+        if not GIVEN.isdisjoint(line.kind for line in act):
+            gave[head.who] = place
     return tuple(Row(tuple(acts)) for acts in found)
 
 
