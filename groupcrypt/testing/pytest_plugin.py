@@ -1,7 +1,10 @@
-"""A pytest plugin: stories of a party played for many seeds, and a report that can be acted on.
+"""A pytest plugin: stories and worlds played for many seeds, and a report that can be acted on.
 
     def test_who_was_cut_off_misses_nothing(party):
         party(story, "alice bob carol")
+
+    def test_groups_hold(world):
+        world(steps=500)
 
 Rules of this file:
 - It is loaded into every pytest run where this library is installed: it imports nothing but pytest
@@ -13,6 +16,7 @@ How to use it is in spec/testing-your-client.md.
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +25,7 @@ import pytest
 if TYPE_CHECKING:  # none of it is wanted in a run that does not use it
     from groupcrypt.testing.party import Party
     from groupcrypt.testing.trace import Trace
+    from groupcrypt.testing.world import Failure, Progress
 
 SEEDS = 10  # for each test
 PERIOD = 1.0  # seconds between two updates of the progress line
@@ -42,15 +47,23 @@ class PlayParty(Protocol):
         ...
 
 
+class PlayWorld(Protocol):
+    """The fixture `world`: draws a script from every seed and plays it on the pure core."""
+
+    def __call__(self, *, steps: int = 500, people: int | None = None, honest: bool = True) -> None:
+        """`steps` of devices for each seed; `honest`: nobody lies, neither member nor server."""
+        ...
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Two options, under names that no other plugin or conftest takes."""
-    group = parser.getgroup("groupcrypt", "parties of groupcrypt")
+    group = parser.getgroup("groupcrypt", "parties and worlds of groupcrypt")
     group.addoption(
         "--groupcrypt-seeds",
         type=int,
         metavar="N",
         default=SEEDS,
-        help=f"play every party for N seeds (default {SEEDS})",
+        help=f"play every party and world for N seeds (default {SEEDS})",
     )
     group.addoption(
         "--groupcrypt-seed", type=int, metavar="K", help="play them for the seed K alone"
@@ -75,6 +88,12 @@ def pytest_terminal_summary(
 def party(request: pytest.FixtureRequest) -> PlayParty:
     """Play a story of real clients and a real server for every seed."""
     return _Parties(request)
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> PlayWorld:
+    """Play worlds of devices that a seed draws, faults and all; what fails is made small."""
+    return _Worlds(request)
 
 
 class Counter:
@@ -119,7 +138,8 @@ class _Played:
     def seeds(self) -> Iterable[int]:
         config = self._request.config
         alone: int | None = config.getoption("--groupcrypt-seed")
-        return range(config.getoption("--groupcrypt-seeds")) if alone is None else (alone,)
+        count: int = config.getoption("--groupcrypt-seeds", SEEDS)
+        return range(count) if alone is None else (alone,)
 
     def report(self, seed: int, trace: "Trace | None") -> str:
         """How to see it again, and where its picture is."""
@@ -181,3 +201,32 @@ class _Parties(_Played):
         except Exception as error:
             error.add_note(self.report(seed, held[0].trace if held else None))
             raise
+
+
+class _Worlds(_Played):
+    def __call__(self, *, steps: int = 500, people: int | None = None, honest: bool = True) -> None:
+        from groupcrypt.testing.world import explore  # noqa: PLC0415  # see the rules above
+
+        for seed in self.seeds:
+            began = time.monotonic()
+            failure = explore(
+                (seed,), steps=steps, people=people, honest=honest, on_progress=self._tell
+            )
+            self._counter.played(began)
+            if failure is not None:
+                pytest.fail(f"{failure}\n{self.report(seed, _seen(failure))}", pytrace=False)
+
+    def _tell(self, progress: "Progress") -> None:
+        if progress.stage == "minimising":
+            self._counter.tell(f", seed {progress.seed} failed: {progress.left} actions left")
+
+
+def _seen(failure: "Failure") -> "Trace":
+    """The trace of the shortest script that shows a failure."""
+    from groupcrypt.testing.world import Broken  # noqa: PLC0415  # see the rules above
+
+    world = failure.case.world()
+    with suppress(Broken):
+        world.play(*failure.case.script)
+        world.settle()
+    return world.trace

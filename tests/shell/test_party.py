@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from groupcrypt.errors import StoreError, StoreFull
@@ -16,6 +17,7 @@ from groupcrypt.protocol.events import Rejected
 from groupcrypt.testing.party import Party, Stuck, gathering, party, play
 from groupcrypt.testing.party.clients import NodeClient, Place
 from groupcrypt.testing.party.network import Network, Way
+from groupcrypt.testing.schedule import replayable
 from groupcrypt.testing.trace import Kind
 
 Guests = Party[NodeClient]
@@ -61,6 +63,28 @@ def test_the_seed_decides_in_another_process_too() -> None:
         for salt in ("1", "2")
     ]
     assert lines[0] == lines[1]
+
+
+def test_the_seed_decides_the_order_of_tasks() -> None:
+    async def wake_up() -> list[int]:
+        bell, woken = trio.Event(), list[int]()
+
+        async def sleeper(number: int) -> None:
+            await bell.wait()
+            woken.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(40):
+                nursery.start_soon(sleeper, number)
+            await trio.testing.wait_all_tasks_blocked()
+            bell.set()
+        return woken
+
+    first = replayable(wake_up, 1)
+    others = [replayable(wake_up, seed) for seed in range(20)]
+    again = [replayable(wake_up, seed) for seed in range(20)]
+    assert others == again and first == others[1]
+    assert any(each != first for each in others)
 
 
 def test_a_seed_leaves_the_dice_of_others_alone() -> None:
@@ -301,7 +325,7 @@ async def test_the_bug_of_a_client_comes_out_as_it_is(autojump_clock: MockClock)
             self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
         ) -> None:
             task_status.started()
-            await trio.sleep(5)
+            await trio.sleep(5 if self.place.name == "alice" else 50)
             raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine") as caught:

@@ -101,6 +101,41 @@ def test_a_party_may_have_files(run: pytest.Pytester) -> None:
     run.runpytest(*PLUGIN, "--groupcrypt-seeds", "1").assert_outcomes(passed=1)
 
 
+def test_worlds_are_played_for_every_seed(run: pytest.Pytester) -> None:
+    run.makepyfile("def test_it(world):\n    world(steps=60)\n")
+    result = run.runpytest(*PLUGIN, "--groupcrypt-seeds", "2")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["groupcrypt: 2 seeds in *"])
+
+
+def test_a_failing_world_is_told_as_a_short_script(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        """
+        from dataclasses import replace
+        from groupcrypt.protocol import device
+        from groupcrypt.protocol.events import MessageReceived
+
+        def test_it(world, monkeypatch):
+            honest = device.receive
+
+            def forgetful(state, record, **rest):  # shows nothing to anybody
+                step = honest(state, record, **rest)
+                told = [each for each in step.events if not isinstance(each, MessageReceived)]
+                return replace(step, events=tuple(told))
+
+            monkeypatch.setattr(device, "receive", forgetful)
+            world(steps=200, people=2)
+        """
+    )
+    result = run.runpytest(*PLUGIN)
+    result.assert_outcomes(failed=1)
+    text = str(result.stdout)
+    assert re.search(r"delivery: .*", text) and "World(" in text and ").settle()" in text
+    assert len(re.findall(r"^    \w+\(", text, re.MULTILINE)) <= 8
+    picture = re.search(r"picture: file://(\S+\.svg)", text)
+    assert picture is not None and Path(picture[1]).read_text("utf-8").startswith("<svg")
+
+
 def test_another_project_is_left_alone(run: pytest.Pytester) -> None:
     run.makeconftest(
         """

@@ -91,7 +91,7 @@ class Transport:
                     await connection.ask(Subscribe(READ, token_hash(WRITE), self._after))
                     self._connect(connection)
                     async for item in connection:
-                        if isinstance(item, Entry) and item.seq > self._after:
+                        if isinstance(item, Entry):
                             self._after = item.seq
                             self._moved()
                             self._leave.send_nowait(Heard(item.seq, item.body))
