@@ -81,7 +81,7 @@ class Scribe:
             mids = [mid for mid, token in letters.items() if token in addresses]
             sent = [each for _, each in sorted(peer.unacked.items())][-len(mids) :]
             for mid, payload in zip(mids, sent, strict=False):
-                text = _carried({LetterKind(item.kind) for item in payload.items})
+                text = _carried({item.kind for item in payload.items})
                 to = self._device(device)
                 self._uploads[mid] = {"kind": Kind.LETTER, "peer": to, "text": text}
                 self._letters[mid] = (who, text)
@@ -206,10 +206,17 @@ def _short(text: str) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 4].rstrip(', ')} ..."
 
 
-def _carried(kinds: set[LetterKind]) -> str:
+def _carried(kinds: set[int]) -> str:
     """What a letter is about; what only says where to write goes along with anything."""
-    told = [LETTERS[kind] for kind in sorted(kinds - {LetterKind.MAILBOX})]
-    return ", ".join(told) or ("mailbox" if kinds else "acknowledges")
+    told = [_letter(kind) for kind in sorted(kinds - {LetterKind.MAILBOX})]
+    return _short(", ".join(told) or ("mailbox" if kinds else "acknowledges"))
+
+
+def _letter(kind: int) -> str:
+    """What a letter is called; one that has no name here yet is called as its kind is."""
+    if kind not in set(LetterKind):
+        return "of no known kind"
+    return LETTERS.get(LetterKind(kind), _words(LetterKind(kind).name))
 
 
 def _words(operation: str) -> str:

@@ -6,6 +6,8 @@ from groupcrypt.protocol import device
 from groupcrypt.protocol.broadcast import Page, Read, Reply, Request
 from groupcrypt.protocol.device.state import Step
 from groupcrypt.protocol.events import Event
+from groupcrypt.protocol.group import LetterKind
+from groupcrypt.testing import scribe
 from groupcrypt.testing.scribe import Scribe
 from groupcrypt.testing.simulation import START, Device, Simulation
 from groupcrypt.testing.trace import Kind, Line
@@ -102,6 +104,13 @@ def test_the_same_seed_gives_the_same_trace_and_another_gives_another() -> None:
         world.wander(world.group_with("alice", "bob", "carol"), 12)
         digests.append(world.scribe.trace.digest())
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_letter_of_every_kind_and_of_all_kinds_at_once_has_a_text() -> None:
+    for kinds in ({kind} for kind in (*LetterKind, 255)):
+        assert Line(0, "alice", Kind.LETTER, text=scribe._carried(kinds)).text
+    assert len(scribe._carried({*LetterKind, 255})) <= 80
+    assert scribe._carried(set()) == "acknowledges"
 
 
 def test_no_id_of_a_device_a_person_or_a_group_is_in_a_trace() -> None:
