@@ -75,10 +75,10 @@ class IdentityChanged(LocalError):
 
 
 class SendingPaused(LocalError):
-    """Sending in this group is paused because of a proven fork or an unproven session."""
+    """Sending in this group is paused because of a proven fork."""
 
     code = "sending-paused"
-    spec = "10.9"
+    spec = "10.12"
 
 
 class Exhausted(LocalError):

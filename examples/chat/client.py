@@ -303,6 +303,15 @@ class Chat:
         """Renew all keys of this device in the open group."""
         await self._opened().update()
 
+    async def keep(self, _: str) -> None:
+        """After a fork, as an admin: who is a member stays."""
+        await self._opened().keep_members()
+
+    async def anew(self, _: str) -> None:
+        """Go on in a new group that names the open one."""
+        await self._open(await self._opened().continue_in_new())
+        await self._say("it has you alone: /add those who should be in it", "dim")
+
     async def quit(self, _: str) -> None:
         """End; `run` does it where the whole line says so."""
         raise Mistake("type /quit")
@@ -345,6 +354,8 @@ COMMANDS: Final[dict[str, tuple[str, str, Act]]] = {
     "admin": ("NAME [off]", "let somebody change the group", Chat.admin),
     "rename": ("TITLE", "give the open group another title", Chat.rename),
     "heal": ("", "renew all keys of this device here", Chat.heal),
+    "keep": ("", "after a fork, as an admin: who is a member stays", Chat.keep),
+    "anew": ("", "go on in a new group that names this one", Chat.anew),
     "status": ("", "connection, waiting uploads, epoch", Chat.status),
     "quit": ("", "end; so do Ctrl+C and Ctrl+D", Chat.quit),
 }

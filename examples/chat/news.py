@@ -23,9 +23,10 @@ def line_of(node: Node, event: Happening) -> Line | None:
             return f"no connection: {reason}; what you write is kept and sent later", "yellow"
         case Skipped(count):
             return f"{count} events were too many to show; no message is lost", "yellow"
-        case GroupJoined(group, by=by) if by != node.account:
+        case GroupJoined(group, by=by, continues=continues) if by != node.account:
             name = title(node, Group(node, group))
-            return f"{label(node, by)} added you to {name}", "green"
+            past = "" if continues is None else ", which says it goes on from an older group"
+            return f"{label(node, by)} added you to {name}{past}", "green"
         case Departed(group):
             name = title(node, Group(node, group))
             return f"you are out of {name}, and cannot read what is sent from now on", "yellow"
@@ -67,7 +68,7 @@ def _changed(node: Node, event: events.MembershipChanged) -> Line | None:
             return None
 
 
-def _trouble(node: Node, event: Happening) -> Line | None:
+def _trouble(node: Node, event: Happening) -> Line | None:  # noqa: PLR0911  # one for each kind
     match event:
         case events.MessageFailed(group, _, _):
             return (
@@ -79,10 +80,11 @@ def _trouble(node: Node, event: Happening) -> Line | None:
             return f"a part of {name} cannot be read here (epochs {first} to {last})", "yellow"
         case events.Missing(group, _, count):
             return f"{count} messages to {title(node, Group(node, group))} never arrived", "yellow"
-        case events.Forked(group) | events.Equivocation(group):
+        case events.Forked() | events.ForkSettled() | events.BranchDropped():
+            return _fork(node, event)
+        case events.Equivocation(group):
             name = title(node, Group(node, group))
-            paused = "sending is paused, " if isinstance(event, events.Forked) else ""
-            return f"SOMEBODY WAS SHOWN ANOTHER {name}: {paused}ask each other", "red"
+            return f"SOMEBODY WAS SHOWN ANOTHER {name}: ask each other", "red"
         case events.Impersonated():
             return "SOMEBODY WROTE IN THIS DEVICE'S NAME: its keys are being renewed", "red"
         case events.RolledBack():
@@ -91,6 +93,23 @@ def _trouble(node: Node, event: Happening) -> Line | None:
             return f"the server refused something of ours: {code}", "yellow"
         case _:
             return None
+
+
+def _fork(node: Node, event: events.Forked | events.ForkSettled | events.BranchDropped) -> Line:
+    name = title(node, Group(node, event.group))
+    match event:
+        case events.Forked(account=account, stopped=stopped):
+            text = f"{_who(node, account)} WAS SHOWN ANOTHER {name}, or lies"
+            if stopped:
+                text += (
+                    ": sending is paused. An admin may /remove, then /keep who is left; or /anew"
+                )
+            return text, "red"
+        case events.ForkSettled():
+            return f"all of {name} is one again: what waits is sent", "green"
+        case events.BranchDropped(member=member):
+            back = "you are let in again, and what you wrote is sent again" if member else ""
+            return f"you were shown another {name} than most: it is dropped. {back}".rstrip(), "red"
 
 
 def _who(node: Node, account: bytes) -> str:

@@ -79,10 +79,21 @@ class Teller:
                     "removed": [self._name(account) for account in event.removed],
                     "epoch": event.epoch,
                 }
-            case events.GroupJoined(group, _, _, by):
+            case events.GroupJoined(group, by=by, continues=continues):
                 title = Group(self.node, group).title
                 by_whom = self._name(by)
-                return {"type": "joined", "group": group.hex(), "title": title, "by": by_whom}
+                told = {"type": "joined", "group": group.hex(), "title": title, "by": by_whom}
+                return told if continues is None else {**told, "continues": continues[0].hex()}
+            case events.Forked():
+                return {
+                    "type": "forked",
+                    "group": event.group.hex(),
+                    "epoch": event.epoch,
+                    "by": self._name(event.account),
+                    "author": self._name(event.author),
+                    "our_author": self._name(event.our_author),
+                    "stopped": event.stopped,
+                }
             case events.Departed(group, _, by):
                 return {"type": "departed", "group": group.hex(), "by": self._name(by)}
             case events.IdentityAlarm(account):
@@ -116,10 +127,13 @@ def _plain(event: Happening) -> Fields | None:  # noqa: PLR0911  # one for each 
             return {"type": "gap", "group": group.hex(), "first": first, "last": last}
         case events.Missing(group, _, count):
             return {"type": "missing", "group": group.hex(), "count": count}
-        case events.Forked(group, epoch):
-            return {"type": "forked", "group": group.hex(), "epoch": epoch}
         case events.Equivocation(group, epoch):
             return {"type": "equivocation", "group": group.hex(), "epoch": epoch}
+        case events.ForkSettled(group, epoch):
+            return {"type": "fork-settled", "group": group.hex(), "epoch": epoch}
+        case events.BranchDropped(group, epoch, member):
+            named = {"type": "branch-dropped", "group": group.hex()}
+            return {**named, "epoch": epoch, "member": member}
         case events.UploadRefused(code):
             return {"type": "refused", "code": code}
         case events.RolledBack():

@@ -14,12 +14,14 @@ from typing import Protocol
 from groupcrypt.errors import LocalError, NotAMember, UnknownDevice
 from groupcrypt.node.core import Act, Core
 from groupcrypt.protocol import device
+from groupcrypt.protocol import group as groups
 from groupcrypt.protocol.content import Content, CustomContent, ReceiptContent, TextContent
 from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.events import (
     ChangeFailed,
     Departed,
     Event,
+    GroupJoined,
     MembershipChanged,
     MessageFailed,
 )
@@ -151,6 +153,17 @@ class Group:
     def admins(self) -> tuple[Contact, ...]:
         """The members that may change the group."""
         return tuple(Contact(self.node, account) for account in sorted(self._held.roster.admins))
+
+    @property
+    def paused(self) -> bool:
+        """Whether sending is paused: a member was shown another log (spec 10.12)."""
+        return self._held.core.paused
+
+    @property
+    def continues(self) -> GroupId | None:
+        """The group that this one says it continues; its founder's word, no proof (spec 10.12)."""
+        named = groups.continued(self._held)
+        return None if named is None else named[0]
 
     # --- messages ------------------------------------------------------------------------------
 
@@ -287,9 +300,21 @@ class Group:
         """Ask to be let go; a `Departed` event tells when another member has done it."""
         await self.node.core.do(partial(device.leave, group=self.id))
 
-    async def resume(self) -> None:
-        """Go on with this branch of a group that was forked; read spec 10.9 first."""
-        await self.node.core.do(partial(device.resume, group=self.id))
+    async def keep_members(self) -> None:
+        """After a fork, as an admin: whom the other log removed stays; sending goes on (10.12).
+
+        First `remove` those who should be out. Raises `NotPermitted` for who is no admin.
+        """
+        await self.node.core.do(partial(device.keep_members, group=self.id))
+
+    async def continue_in_new(self) -> "Group":
+        """Make a group that names this one as its past, where this one cannot go on (10.12).
+
+        It has this account alone: `add` whom it should have. They see what it says it continues.
+        """
+        step = await self.node.core.do(partial(device.continue_in_new, group=self.id))
+        made = next(event for event in step.events if isinstance(event, GroupJoined))
+        return Group(self.node, made.group)
 
     async def wait_live(self) -> None:
         """Wait until all changes wanted here are decided and the newest epoch is confirmed."""

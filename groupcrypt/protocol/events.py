@@ -68,12 +68,17 @@ class MessageFailed:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class GroupJoined:
-    """This device made the group or was welcomed into it."""
+    """This device made the group or was welcomed into it.
+
+    `continues`: the group, epoch and log hash that it says it goes on from, which proves nothing
+    (spec 10.12).
+    """
 
     group: GroupId
     epoch: int
     name: str
     by: AccountId
+    continues: tuple[GroupId, int, LogHash] | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -202,11 +207,38 @@ class Equivocation:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Forked:
-    """Another member follows another log at one epoch; sending is paused (spec 10.9)."""
+    """A member proved that it follows another log from an epoch on (spec 10.12).
+
+    The server showed the two of them different orders, or one of the logs was made up. `author` and
+    `our_author` made the two entries of that epoch. `stopped`: sending is paused.
+    """
 
     group: GroupId
     epoch: int
     account: AccountId
+    author: AccountId
+    our_author: AccountId
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ForkSettled:
+    """Sending goes on: this log is kept, and whom the other one removed was looked at (10.12)."""
+
+    group: GroupId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BranchDropped:
+    """Another log is kept: this device forgot its own from an epoch on (spec 10.12).
+
+    `member`: it is a member there and asks for a Welcome; then it sends again what it sent here.
+    """
+
+    group: GroupId
+    epoch: int
+    member: bool
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -277,6 +309,8 @@ Event = (
     | Diverged
     | Equivocation
     | Forked
+    | ForkSettled
+    | BranchDropped
     | Impersonated
     | RolledBack
     | ContactSeen

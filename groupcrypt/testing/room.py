@@ -213,7 +213,9 @@ class Room:
         entries = tuple(raw for first in sorted(seat.parts) for raw in seat.parts[first])
         seat.parts.clear()
         joined = groups.join(seat.me, entries, welcome, now=self.now, entropy=seat.entropy)
-        seat.held = joined if seat.held is None else groups.returned(joined, seat.held, self.now)
+        seat.held = joined if seat.held is None else groups.rejoined(joined, seat.held, self.now)
+        if seat.held.branches:
+            self.act(seat.name, groups.announce)
 
     def settle(self, *without: str) -> None:
         """Deliver everything, and let time pass, until nothing moves; some seats may sleep."""

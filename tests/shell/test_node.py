@@ -421,7 +421,11 @@ async def test_any_step_of_the_device_can_be_taken(autojump_clock: MockClock) ->
         assert [type(event) for event in events] == [GroupJoined]
         assert len(alice.groups) == 1 and len(alice.entropy(5)) == 5
         assert not alice.groups[0].node.core.closed
-        await alice.groups[0].resume()
+        group = alice.groups[0]
+        await group.keep_members()  # nobody forked: nothing to do
+        again = await group.continue_in_new()
+        assert (again.continues, again.title) == (group.id, group.title)
+        assert group.continues is None and not group.paused
 
 
 async def _not_sent(group: Group, message: MessageId) -> None:

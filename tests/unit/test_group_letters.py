@@ -1,13 +1,12 @@
-"""Letters, Welcomes, erasure, updates, forks, being taken forward (spec 10.6, 10.9, 10.10)."""
+"""Letters, Welcomes, erasure, updates, being taken forward (spec 10.6, 10.10)."""
 
 from dataclasses import replace
 
 import pytest
 
-from groupcrypt.errors import SendingPaused
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import limits, membership, sender_key, wire
-from groupcrypt.protocol.events import Departed, EpochLive, Forked, Gap
+from groupcrypt.protocol.events import Departed, EpochLive, Gap
 from groupcrypt.protocol.group import LetterKind, Status
 from groupcrypt.protocol.group.inbound import EARLY_KEPT
 from groupcrypt.protocol.group.letters import EpochSecret, LogPart
@@ -309,48 +308,9 @@ def test_an_update_comes_by_itself_once_a_week(room: Room) -> None:
     assert ops[2:] == [Op.UPDATE]
 
 
-# --- 10.9 ----------------------------------------------------------------------------------------
-
-
 def state(room: Room, name: str, by: str, epoch: int, log_hash: bytes) -> list[str]:
     device = room.seats[by].device
     return kinds(room.act(name, lambda turn: groups.hear(turn, device, epoch, LogHash(log_hash))))
-
-
-@pytest.mark.spec("10.9-1")
-def test_only_members_of_other_accounts_state_anything(room: Room) -> None:
-    room.remove("alice", "dave")
-    room.settle()
-    before = room.seats["bob"].group
-    for by in ("dave", "eve", "bob"):
-        assert state(room, "bob", by, 1, bytes(32)) == []
-        assert state(room, "bob", by, 9, bytes(32)) == []
-    assert state(room, "bob", "carol", 1, before.hashes[1]) == []
-    assert room.seats["bob"].group == before
-
-
-@pytest.mark.spec("10.9-2", "10.9-3")
-def test_an_admin_or_two_accounts_pause_sending(room: Room) -> None:
-    assert state(room, "bob", "carol", 1, bytes(32)) == ["Forked"]
-    assert state(room, "bob", "carol", 1, bytes(32)) == []
-    room.send("bob", "one other member pauses nobody")
-    assert state(room, "bob", "dave", 1, bytes(32)) == ["Forked"]
-    with pytest.raises(SendingPaused):
-        room.send("bob", "two do")
-    assert state(room, "carol", "alice", 0, bytes(32)) == ["Forked"]
-    event = room.seats["carol"].events[-1]
-    assert isinstance(event, Forked)
-    assert (event.epoch, event.account) == (0, room.seats["alice"].person.account)
-    with pytest.raises(SendingPaused):
-        room.send("carol", "an admin does")
-    room.settle()
-    room.now += 3_600_000
-    room.settle()
-    assert room.seats["bob"].group.core.paused
-    room.act("bob", groups.resume)
-    room.send("bob", "the user says so")
-    room.settle()
-    assert room.texts("alice")[-2:] == ["one other member pauses nobody", "the user says so"]
 
 
 # --- 10.10 ---------------------------------------------------------------------------------------

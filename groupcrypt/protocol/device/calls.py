@@ -94,12 +94,31 @@ def create_group(state: DeviceState, name: str, *, now: float, entropy: Entropy)
 
     def act(work: Work) -> None:
         settings = Settings(check_name(name))
-        data = wire.encode(GenesisData(work.state.core.device_list, settings, entropy(32)))
-        made = groups.create(work.me, data, now=work.ms, entropy=entropy)
-        work.set_group(made)
-        work.events.append(GroupJoined(made.id, 0, settings.name, work.state.account))
+        _found(work, GenesisData(work.state.core.device_list, settings, entropy(32)))
 
     return step(state, now, entropy, act)
+
+
+def continue_in_new(state: DeviceState, group: GroupId, *, now: float, entropy: Entropy) -> Step:
+    """Make a group with the settings of one that cannot go on, and that names it (spec 10.12).
+
+    Its only member is this account: the user adds whom it should have.
+    """
+
+    def act(work: Work) -> None:
+        old = group_state(work.state, group)
+        named = (old.id, old.core.head, old.hashes[-1])
+        mine = work.state.core.device_list
+        _found(work, GenesisData(mine, old.roster.settings, entropy(32), named))
+
+    return step(state, now, entropy, act)
+
+
+def _found(work: Work, genesis: GenesisData) -> None:
+    made = groups.create(work.me, wire.encode(genesis), now=work.ms, entropy=work.entropy)
+    work.set_group(made)
+    name, continues = genesis.settings.name, groups.continued(made)
+    work.events.append(GroupJoined(made.id, 0, name, work.state.account, continues))
 
 
 def add_members(
@@ -199,9 +218,9 @@ def withdraw(
     return step(state, now, entropy, lambda work: rooms.run(work, group, act))
 
 
-def resume(state: DeviceState, group: GroupId, *, now: float, entropy: Entropy) -> Step:
-    """The user looked at a fork and goes on with this branch (spec 10.9)."""
-    return step(state, now, entropy, lambda work: rooms.run(work, group, groups.resume))
+def keep_members(state: DeviceState, group: GroupId, *, now: float, entropy: Entropy) -> Step:
+    """An admin looked at a fork: whom the other log removed stays a member here (spec 10.12)."""
+    return step(state, now, entropy, lambda work: rooms.run(work, group, groups.keep))
 
 
 def group_state(state: DeviceState, group: GroupId) -> GroupState:

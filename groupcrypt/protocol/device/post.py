@@ -40,13 +40,14 @@ HOUR_MS = 3_600_000
 BEYOND = 63
 SECRETS = frozenset(
     (LetterKind.EPOCH_SECRET, LetterKind.DISTRIBUTION, LetterKind.RESEND, LetterKind.WELCOME)
-)
+) | {LetterKind.BRANCH}  # what stops a group has to be its member's own word
 REQUESTS = frozenset(
     (
         LetterKind.KEY_REQUEST,
         LetterKind.SECRET_REQUEST,
         LetterKind.WELCOME_REQUEST,
         LetterKind.REPEAT,
+        LetterKind.TRACE,
     )
 )
 

@@ -26,6 +26,7 @@ from groupcrypt.protocol.device.state import (
 )
 from groupcrypt.protocol.group.rows import (
     Ahead,
+    Branch,
     EarlyLetter,
     EpochCore,
     GroupCore,
@@ -33,6 +34,7 @@ from groupcrypt.protocol.group.rows import (
     KeyAsked,
     SealedFrame,
     SentContent,
+    Stance,
     StatedHead,
     Unsettled,
 )
@@ -143,14 +145,15 @@ _SIMPLE: Final[tuple[tuple[str, bytes, type[Any], Callable[[Any], bytes]], ...]]
     ("early", b"early/", EarlyLetter, _number),
     ("sent", b"sent/", SentContent, bytes),
     ("stated", b"stated/", StatedHead, bytes),
+    ("branches", b"branch/", Branch, bytes),
+    ("stances", b"stance/", Stance, bytes),
 )
 
 
 def _group(changes: Changes, prefix: bytes, old: GroupState | None, new: GroupState) -> None:
     if old is None or old.core is not new.core:
         changes[prefix + b"core"] = wire.encode(new.core)
-    for index in range(len(old.log) if old else 0, len(new.log)):
-        changes[prefix + b"log/" + _number(index)] = new.log[index]
+    _log(changes, prefix + b"log/", old.log if old else (), new.log)
     for name, part, _, key in _SIMPLE:
         before = _EMPTY if old is None else getattr(old, name)
         _map(changes, prefix + part, before, getattr(new, name), (key, wire.encode))
@@ -161,8 +164,6 @@ def _group(changes: Changes, prefix: bytes, old: GroupState | None, new: GroupSt
     )
     if new.ahead is not (old.ahead if old else None):
         changes[prefix + b"ahead"] = None if new.ahead is None else wire.encode(new.ahead)
-    if new.forkers != (old.forkers if old else ()):
-        changes[prefix + b"forkers"] = b"".join(new.forkers)
     epochs: Mapping[int, Epoch] = {} if old is None else old.epochs
     for number, epoch in new.epochs.items():
         if epochs.get(number) is not epoch:
@@ -170,6 +171,17 @@ def _group(changes: Changes, prefix: bytes, old: GroupState | None, new: GroupSt
     for number, epoch in epochs.items():
         if number not in new.epochs:
             _epoch(changes, prefix + b"epoch/" + _number(number), epoch, None)
+
+
+def _log(changes: Changes, prefix: bytes, old: tuple[bytes, ...], new: tuple[bytes, ...]) -> None:
+    """It only grows, but for a branch that is dropped (spec 10.12)."""
+    if old is new:
+        return
+    for index, raw in enumerate(new):
+        if index >= len(old) or old[index] != raw:
+            changes[prefix + _number(index)] = raw
+    for index in range(len(new), len(old)):
+        changes[prefix + _number(index)] = None
 
 
 def _asked_key(key: tuple[int, DeviceId, int]) -> bytes:
@@ -293,7 +305,7 @@ def _load(rows: Rows) -> DeviceState:
 
 def _load_group(rows: dict[bytes, bytes]) -> GroupState:
     log = tuple(_under(rows, b"log/").values())
-    ahead, forkers = rows.get(b"ahead"), rows.get(b"forkers", b"")
+    ahead = rows.get(b"ahead")
     unsettled = [_read(Unsettled, raw) for raw in _under(rows, b"msg/").values()]
     unsettled.sort(key=lambda item: item.order)
     sent = [_read(SentContent, raw) for raw in _under(rows, b"sent/").values()]
@@ -323,7 +335,12 @@ def _load_group(rows: dict[bytes, bytes]) -> GroupState:
             AccountId(key): _read(StatedHead, raw) for key, raw in _under(rows, b"stated/").items()
         },
         ahead=None if ahead is None else _read(Ahead, ahead),
-        forkers=tuple(AccountId(forkers[at : at + 32]) for at in range(0, len(forkers), 32)),
+        branches={
+            LogHash(key): _read(Branch, raw) for key, raw in _under(rows, b"branch/").items()
+        },
+        stances={
+            DeviceId(key): _read(Stance, raw) for key, raw in _under(rows, b"stance/").items()
+        },
     )
 
 

@@ -34,12 +34,15 @@ from groupcrypt.protocol.events import (
 from groupcrypt.protocol.group import GroupState, LetterKind, Turn, Upload
 from groupcrypt.protocol.group.letters import (
     Addresses,
+    BranchLetter,
+    ConfirmLetter,
     Direct,
     EpochSecret,
     KeyRequest,
     LogPart,
     Resend,
     SecretRequest,
+    Trace,
     Vouched,
     VouchRequest,
     Welcome,
@@ -63,6 +66,9 @@ _NAMED = {
     LetterKind.VOUCH_REQUEST: VouchRequest,
     LetterKind.VOUCH: Vouched,
     LetterKind.ADDRESSES: Addresses,
+    LetterKind.TRACE: Trace,
+    LetterKind.BRANCH: BranchLetter,
+    LetterKind.CONFIRM: ConfirmLetter,
 }
 
 
@@ -86,7 +92,7 @@ def absorb(work: Work, turn: Turn) -> None:
     if turn.letters or turn.introduce:
         work.concerned.add(group.id)
     for letter in turn.letters:
-        account = _account_of(group, letter.device)
+        account = _account_of(work, group, letter.device)
         if account is not None:
             post.queue(
                 work,
@@ -105,8 +111,11 @@ def absorb(work: Work, turn: Turn) -> None:
     work.events += [_kept(work, event) for event in turn.events]
 
 
-def _account_of(group: GroupState, device: DeviceId) -> AccountId | None:
+def _account_of(work: Work, group: GroupState, device: DeviceId) -> AccountId | None:
     """Whose device it is, also if it departed since and is owed what was its to read (10.7)."""
+    peer = work.state.peers.get(device)
+    if peer is not None:
+        return AccountId(peer.core.account)
     for _, epoch in sorted(group.epochs.items(), reverse=True):
         account = epoch.roster.account_of(device)
         if account is not None:
@@ -327,11 +336,14 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     if state is not None:
         if joined.core.head <= state.core.head:
             raise NotAllowed("a Welcome to a part of the log that is over for this device")
-        joined = groups.returned(joined, state, work.ms)
+        joined = groups.rejoined(joined, state, work.ms)
     work.set_group(joined)
     work.set(strays={n: stray for n, stray in work.state.strays.items() if stray.group != group})
     name = joined.roster.settings.name
-    work.events.append(GroupJoined(group, joined.core.head, name, account))
+    continues = groups.continued(joined)
+    work.events.append(GroupJoined(group, joined.core.head, name, account, continues))
+    if joined.branches:
+        run(work, group, groups.announce)
     for stray in mine:
         if stray.kind not in (LetterKind.LOG_PART, LetterKind.WELCOME):
             _give(work, group, stray)

@@ -8,7 +8,8 @@ Rules of this file:
 
 The epochs themselves are in `epochs`, what is kept of them in `past`, entries and confirms in
 `entries`, frames in `messages`, own ones in `sending`, what members saw of each other in
-`heads`, letters in `inbound`, joining in `welcome`, being taken forward in `jump`.
+`heads`, letters in `inbound`, joining in `welcome`, being taken forward in `jump`, what follows
+when members were shown different logs in `forks`.
 """
 
 from dataclasses import replace
@@ -18,6 +19,7 @@ from groupcrypt.protocol import limits, membership, sender_key, wire
 from groupcrypt.protocol.events import Rejected, Withheld
 from groupcrypt.protocol.group import (
     entries,
+    forks,
     inbound,
     jump,
     late,
@@ -27,14 +29,14 @@ from groupcrypt.protocol.group import (
     sending,
     topics,
 )
+from groupcrypt.protocol.group.dropping import rejoined
 from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
-from groupcrypt.protocol.group.past import returned
 from groupcrypt.protocol.group.sending import proceed, queue, withdraw
 from groupcrypt.protocol.group.state import GroupState, Status, frame_keys, need_keys
 from groupcrypt.protocol.group.topics import full, topic
 from groupcrypt.protocol.group.turn import Letter, Turn, Upload
-from groupcrypt.protocol.group.welcome import create, join, welcome_letters
+from groupcrypt.protocol.group.welcome import continued, create, join, welcome_letters
 from groupcrypt.protocol.identifiers import DeviceId, LogHash, MessageId
 from groupcrypt.protocol.membership import LeaveData, Op, UpdateData
 from groupcrypt.protocol.sender_key import CONFIRM, ENTRY
@@ -92,7 +94,7 @@ def hear(turn: Turn, device: DeviceId, epoch: int, log_hash: LogHash) -> None:
     """What a device states of its log beside any payload (spec 10.9, 12.3)."""
     before = _mark(turn)
     try:
-        inbound.compare(turn, device, epoch, log_hash)
+        forks.hear(turn, device, epoch, log_hash)
     except RemoteError as error:
         _undo(turn, before)
         turn.events.append(Rejected(error.code, turn.group.id, str(error)))
@@ -137,12 +139,14 @@ def tick(turn: Turn) -> None:
     if not turn.group.member:
         requests.ask_due(turn)
         past.erase_old(turn)
+        forks.tick(turn)
         return
     entries.tick_entries(turn)
     jump.tick(turn)
     requests.ask_due(turn)
     past.erase_old(turn)
     late.erase(turn)
+    forks.tick(turn)
     if 0 < turn.group.core.hold_until <= turn.now:
         sending.proceed(turn)
     if turn.group.core.update_due <= turn.now:
@@ -174,17 +178,22 @@ def restored(turn: Turn) -> None:
     _after(turn)
 
 
-def resume(turn: Turn) -> None:
-    """The user goes on with this branch of a forked group (spec 10.9)."""
-    turn.set(forkers=())
-    turn.set_core(paused=False)
-    sending.flush(turn)
+def keep(turn: Turn) -> None:
+    """An admin says that whom another branch removed stays a member here (spec 10.12)."""
+    forks.keep(turn)
+    _after(turn)
+
+
+def announce(turn: Turn) -> None:
+    """Back by a Welcome, after a branch was dropped: tell what is followed now (spec 10.12)."""
+    forks.announce(turn)
+    _after(turn)
 
 
 def next_tick(group: GroupState) -> int | None:
     """When `tick` has something to do, in milliseconds; None if only input matters."""
     if not group.member:
-        owed = (past.erase_deadline(group), requests.next_asking(group))
+        owed = (past.erase_deadline(group), requests.next_asking(group), forks.due(group))
         return min((time for time in owed if time is not None), default=None)
     core = group.core
     times = [
@@ -194,6 +203,7 @@ def next_tick(group: GroupState) -> int | None:
         past.erase_deadline(group),
         late.deadline(group),
         jump.due(group),
+        forks.due(group),
         requests.next_asking(group),
         core.update_due,
         core.hold_until or None,
@@ -205,6 +215,7 @@ def next_tick(group: GroupState) -> int | None:
 
 def _after(turn: Turn) -> None:
     """What every input may have set free: waiting keys, intents, messages, leaves."""
+    forks.judge(turn)
     if not turn.group.member:
         return
     inbound.use_early(turn)
@@ -233,7 +244,7 @@ def _commit_leave(turn: Turn, proposal: bytes) -> None:
 def _welcome(turn: Turn) -> None:
     """Our own add won: welcome each new device, once (spec 10.6)."""
     for device in turn.welcomes:
-        turn.letters += welcome_letters(turn.group, device)
+        turn.letters += welcome_letters(turn.group, device, turn.group.base)
         turn.introduce.append(device)
     turn.welcomes.clear()
 
@@ -257,6 +268,8 @@ __all__ = [
     "Turn",
     "Upload",
     "acknowledged",
+    "announce",
+    "continued",
     "create",
     "full",
     "heal",
@@ -264,6 +277,7 @@ __all__ = [
     "hear",
     "history_lost",
     "join",
+    "keep",
     "leave",
     "next_tick",
     "proceed",
@@ -271,9 +285,8 @@ __all__ = [
     "receive",
     "receive_letter",
     "refused",
+    "rejoined",
     "restored",
-    "resume",
-    "returned",
     "send",
     "tick",
     "topic",

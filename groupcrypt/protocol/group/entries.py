@@ -285,6 +285,15 @@ def receive_confirm(turn: Turn, raw: bytes) -> None:
     epochs.make_live(turn)
 
 
+def relay_confirm(turn: Turn, raw: bytes) -> None:
+    """Post a confirm of the head that came by letter; the topic decides as ever (spec 10.12)."""
+    head, author = turn.group.head, epochs.author_account(turn.group, turn.group.head)
+    if turn.group.core.base == head.number or head.keys is None or author is None:
+        return
+    membership.check_confirm(head.roster, author, raw, head.keys.confirm)
+    _upload_control(turn, CONFIRM, raw, None)
+
+
 def install_secret(turn: Turn, number: int, log_hash: LogHash, secret: bytes) -> None:
     """A secret by letter: install it where it is missing, keep it if its entry is to come."""
     group = turn.group
@@ -340,6 +349,7 @@ __all__ = [
     "propose",
     "receive_confirm",
     "receive_entry",
+    "relay_confirm",
     "tick_entries",
     "want",
 ]

@@ -11,16 +11,18 @@ from dataclasses import replace
 
 from groupcrypt.errors import NotAllowed, NotInRoster, RemoteError
 from groupcrypt.protocol import limits, sender_key, wire
-from groupcrypt.protocol.events import Forked
-from groupcrypt.protocol.group import epochs, jump, past, requests
-from groupcrypt.protocol.group.entries import advance, install_secret
+from groupcrypt.protocol.group import epochs, forks, jump, past, requests
+from groupcrypt.protocol.group.entries import advance, install_secret, relay_confirm, want
 from groupcrypt.protocol.group.letters import (
+    BranchLetter,
+    ConfirmLetter,
     EpochSecret,
     KeyRequest,
     LetterKind,
     LogPart,
     Resend,
     SecretRequest,
+    Trace,
     Vouched,
     VouchRequest,
     WelcomeRequest,
@@ -34,6 +36,7 @@ from groupcrypt.protocol.group.state import Epoch, frame_keys
 from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.group.welcome import welcome_letters
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
+from groupcrypt.protocol.membership import Op, UpdateData
 from groupcrypt.protocol.primitives import ZERO32
 from groupcrypt.protocol.sender_key import ReceivingChain
 
@@ -65,8 +68,20 @@ def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) 
             jump.receive_part(turn, sender, wire.decode(LogPart, body))
         case LetterKind.WELCOME_REQUEST:
             wire.decode(WelcomeRequest, body)
-            _member(turn.group.head, sender)
-            turn.letters += welcome_letters(turn.group, sender)
+            _welcome_request(turn, sender)
+        case _:
+            _of_a_fork(turn, sender, kind, body)
+
+
+def _of_a_fork(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) -> None:
+    """Letters of spec 10.12."""
+    match kind:
+        case LetterKind.TRACE:
+            forks.receive_trace(turn, sender, wire.decode(Trace, body))
+        case LetterKind.CONFIRM:
+            relay_confirm(turn, wire.decode(ConfirmLetter, body).confirm)
+        case LetterKind.BRANCH:
+            forks.receive_branch(turn, sender, wire.decode(BranchLetter, body))
         case _:
             raise NotAllowed(f"a letter of kind {kind.name.lower()} to a member")
 
@@ -262,17 +277,26 @@ def _take(turn: Turn, epoch: Epoch, sender: DeviceId, again: Resend) -> None:
         deliver_one(turn, epoch, sender, MessageId(message), content)
 
 
+def _welcome_request(turn: Turn, sender: DeviceId) -> None:
+    """Welcome a member; what it was given before it lost, so it is given our chain again."""
+    _member(turn.group.head, sender)
+    base, head = turn.group.base, turn.group.head
+    # Who dropped another branch does not read our topic, where the head may wait for a confirm.
+    epoch = head if sender in turn.group.stances else base
+    letters = welcome_letters(turn.group, sender, epoch)
+    turn.letters += letters
+    turn.set_epoch(replace(head, given=head.given - {sender}))
+    if not letters and head is base:  # its secret is erased: the next epoch's is not
+        want(turn, Op.UPDATE, wire.encode(UpdateData()), not_before=turn.now)
+
+
 def _secret_request(turn: Turn, sender: DeviceId, asked: SecretRequest) -> None:
     """Take a member forward: the secret of its head, the log since and the live secret."""
     group = turn.group
     if asked.epoch >= len(group.hashes):
         return
     if group.hashes[asked.epoch] != asked.log_hash:
-        known = turn.group.forkers
-        compare(turn, sender, asked.epoch, LogHash(asked.log_hash))
-        if turn.group.forkers != known:  # news to us, so it may be to the asker: state ours, once
-            ours = SecretRequest(group.id, asked.epoch, group.hashes[asked.epoch])
-            turn.letters.append(Letter(sender, LetterKind.SECRET_REQUEST, wire.encode(ours)))
+        forks.hear(turn, sender, asked.epoch, LogHash(asked.log_hash))
         return
     epoch = group.epochs.get(asked.epoch)
     if epoch is not None and sender in epoch.roster.devices:
@@ -284,30 +308,4 @@ def _secret_request(turn: Turn, sender: DeviceId, asked: SecretRequest) -> None:
     turn.letters += jump.answer(group, sender, asked.epoch)
 
 
-def compare(turn: Turn, sender: DeviceId, epoch: int, log_hash: LogHash) -> None:
-    """What a member states of its log, in gossip or a request, beside ours (spec 10.9)."""
-    group = turn.group
-    if not group.member:
-        return
-    account = group.roster.account_of(sender) or group.base.roster.account_of(sender)
-    if account is None or account == turn.me.account:
-        return
-    if epoch < len(group.hashes):
-        if group.hashes[epoch] != log_hash:
-            _forked(turn, account, epoch)
-        return
-    jump.peer_ahead(turn, account, epoch, log_hash)
-
-
-def _forked(turn: Turn, account: AccountId, epoch: int) -> None:
-    """Another log at one epoch: an admin or two accounts stop sending (spec 10.9)."""
-    group = turn.group
-    accounts = set(group.forkers) | {account}
-    if account not in group.forkers:
-        turn.events.append(Forked(group.id, epoch, account))
-        turn.set(forkers=tuple(sorted(accounts)))
-    if group.roster.is_admin(account) or len(accounts) > 1:
-        turn.set_core(paused=True)
-
-
-__all__ = ["after_install", "ask_secret", "compare", "receive_letter", "use_early"]
+__all__ = ["after_install", "ask_secret", "receive_letter", "use_early"]

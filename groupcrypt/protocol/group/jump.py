@@ -84,7 +84,7 @@ def answer(group: GroupState, device: DeviceId, after: int) -> list[Letter]:
         return []
     entries = group.log[after + 1 : base.number + 1]
     if device not in base.roster.devices:
-        entries = entries[: _stay(group, device, after)]
+        entries = entries[: stay(group, device, after)]
         if not entries:
             return []
     letters = [
@@ -98,7 +98,7 @@ def answer(group: GroupState, device: DeviceId, after: int) -> list[Letter]:
     return letters
 
 
-def _stay(group: GroupState, device: DeviceId, after: int) -> int:
+def stay(group: GroupState, device: DeviceId, after: int) -> int:
     """How many entries since `after` a departed device is told: up to the one that let it go."""
     roster: Roster | None = None
     for number, raw in enumerate(group.log[: group.base.number + 1]):

@@ -30,8 +30,11 @@ class LetterKind(IntEnum):
     REPEAT = 11  # payloads are missing: send again what is not acknowledged
     VOUCH_REQUEST = 12
     VOUCH = 13
+    TRACE = 14
+    BRANCH = 15
     DIRECT = 16
     MAILBOX = 17
+    CONFIRM = 18
 
 
 @shape
@@ -165,3 +168,31 @@ class Direct:
 
     message: Bytes16
     content: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
+
+
+@shape
+class ConfirmLetter:
+    """A confirm by a device that cannot write in the topic that waits for it (spec 10.12)."""
+
+    group: Bytes32
+    confirm: Annotated[bytes, Blob(1, limits.MAX_STATEMENT_BYTES)]
+
+
+@shape
+class Trace:
+    """Hashes of the sender's log at some epochs: to find where two logs part (spec 10.12)."""
+
+    group: Bytes32
+    rungs: Annotated[tuple[tuple[U32, Bytes32], ...], Many(40)]
+
+
+@shape
+class BranchLetter:
+    """A log from an epoch on, and the statement that the sender follows it (spec 10.12)."""
+
+    group: Bytes32
+    statement: Annotated[bytes, Blob(1, 8192)]
+    first: U32
+    entries: Annotated[
+        tuple[Annotated[bytes, Blob(1, limits.MAX_ENTRY_BYTES + 256)], ...], Many(1024)
+    ]

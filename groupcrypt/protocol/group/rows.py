@@ -20,6 +20,9 @@ from groupcrypt.protocol.wire import (
     shape,
 )
 
+Accounts = Annotated[tuple[Bytes32, ...], Many(limits.MAX_GROUP_DEVICES)]
+Devices = Annotated[tuple[Bytes16, ...], Many(limits.MAX_GROUP_DEVICES)]
+Kept = Annotated[tuple[Bytes16, ...], Many(limits.MAX_KEPT_DEVICES)]
 AddressBytes = Annotated[bytes, Blob(1, limits.MAX_RECORD_BYTES)]  # an AccountRecord (spec 02.4)
 
 
@@ -58,6 +61,7 @@ class GroupCore:
     restart: U32  # grows when the topic must be read again from the cursor
     generation: U32  # the last one this device used for a chain
     paused: bool
+    doubt: U64 | None  # until then nothing is sealed: one member claims a fork (spec 10.12)
     pending: Pending | None
     intents: Annotated[tuple[Intent, ...], Many(64)]
     authored: Annotated[tuple[U64, ...], Many(8)]  # times of our last entries
@@ -188,3 +192,36 @@ class Ahead:
     ]
     epoch: U32
     secret: Bytes32 | None
+
+
+@shape
+class Stance:
+    """What a device states that it follows, or what we told it of us (spec 10.12)."""
+
+    branch: Bytes32  # lh of the first entry that is not ours; zeros: our own log
+    epoch: U32  # the newest it stated
+    log_hash: Bytes32
+    kept: Kept  # devices that it, an admin's, says stay members
+    said: U64  # the number of that statement; 0: it has stated nothing
+    since: U64  # so many statements of it were taken since then
+    taken: U8
+    traced: U64  # when it was last asked where the logs part
+    told: Bytes32  # our head when it was last told of us
+    told_at: U64
+
+
+@shape
+class Branch:
+    """Another log of the group, proven by its entries and a device that follows it (10.12)."""
+
+    epoch: U32  # of its first entry that is not ours
+    log_hash: Bytes32  # lh of that entry; names the branch
+    end: U32  # the newest epoch of it that was shown
+    author: Bytes32  # the account of that entry's author
+    ours_first: bool  # whether the rule puts our entry before it
+    voters: Accounts  # members at the common head and at its end
+    admins: Accounts  # those that are admins at both
+    gone: Devices  # of members at the common head, removed on it
+    judge_at: U64  # until then others are heard; 0: it is over
+    stopped: bool  # it stopped sending
+    settled: bool  # and no more: ours is kept, and who it removed is removed here or kept

@@ -29,7 +29,9 @@ def queue(turn: Turn, message: MessageId, content: bytes) -> None:
     if not group.member:
         raise NotAMember("you are not a member of this group any more")
     if group.core.paused:
-        raise SendingPaused("another member follows another log: look at the group's state first")
+        raise SendingPaused(
+            "members follow another log: remove whom it removed, or an admin keeps them"
+        )
     if message in group.unsettled or message in group.sent:
         return  # the application asks again for what it asked before
     if len(group.unsettled) >= limits.MAX_UNSENT_PER_GROUP:
@@ -44,6 +46,8 @@ def flush(turn: Turn) -> None:
     group = turn.group
     if not group.member or group.core.paused or group.head.keys is None or not group.unsettled:
         return
+    if group.core.doubt is not None and turn.now < group.core.doubt:
+        return  # somebody claims a fork: whom we ask may know more (spec 10.12)
     if group.core.hold_until > turn.now:
         return
     flying = sum(not frame.acknowledged for frame in group.frames.values())

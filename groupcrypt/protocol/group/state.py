@@ -13,6 +13,7 @@ from enum import IntEnum
 from groupcrypt.errors import UnknownGroup
 from groupcrypt.protocol.group.rows import (
     Ahead,
+    Branch,
     EarlyLetter,
     EpochCore,
     GroupCore,
@@ -20,6 +21,7 @@ from groupcrypt.protocol.group.rows import (
     KeyAsked,
     SealedFrame,
     SentContent,
+    Stance,
     StatedHead,
     Unsettled,
 )
@@ -34,6 +36,7 @@ class Status(IntEnum):
 
     MEMBER = 0
     DEPARTED = 1
+    DROPPED = 2  # it left a branch that is not kept, and waits for a Welcome (spec 10.12)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -81,7 +84,8 @@ class GroupState:
     )  # last 64 ids per device
     stated: Mapping[AccountId, StatedHead] = field(default_factory=dict[AccountId, StatedHead])
     ahead: Ahead | None = None
-    forkers: tuple[AccountId, ...] = ()
+    branches: Mapping[LogHash, Branch] = field(default_factory=dict[LogHash, Branch])
+    stances: Mapping[DeviceId, Stance] = field(default_factory=dict[DeviceId, Stance])
 
     @property
     def id(self) -> GroupId:

@@ -15,9 +15,9 @@ from groupcrypt.protocol.group.letters import LetterKind, Welcome, log_parts
 from groupcrypt.protocol.group.rows import EpochCore, GroupCore
 from groupcrypt.protocol.group.state import Epoch, GroupState, Status
 from groupcrypt.protocol.group.turn import Letter
-from groupcrypt.protocol.identifiers import DeviceId, LogHash
+from groupcrypt.protocol.identifiers import DeviceId, GroupId, LogHash
 from groupcrypt.protocol.identity import LocalIdentity
-from groupcrypt.protocol.membership import FRESH_OPS, Op, Roster
+from groupcrypt.protocol.membership import FRESH_OPS, GenesisData, Op, Roster
 from groupcrypt.protocol.primitives import ZERO32, Entropy
 
 
@@ -29,6 +29,13 @@ def create(me: LocalIdentity, data: bytes, *, now: int, entropy: Entropy) -> Gro
     raw = membership.sign_entry(body, me)
     roster = membership.apply(None, raw)
     return _start((raw,), [roster], secret, now=now, entropy=entropy)
+
+
+def continued(group: GroupState) -> tuple[GroupId, int, LogHash] | None:
+    """The group, epoch and log hash that this one says it continues; it proves nothing (10.12)."""
+    body, _ = membership.read_entry(group.log[0])
+    named = wire.decode(GenesisData, body.data).continues
+    return None if named is None else (GroupId(named[0]), named[1], LogHash(named[2]))
 
 
 def join(
@@ -87,6 +94,7 @@ def _start(
             restart=0,
             generation=0,
             paused=False,
+            doubt=None,
             pending=None,
             intents=(),
             authored=(),
@@ -108,9 +116,8 @@ def _start(
     )
 
 
-def welcome_letters(group: GroupState, device: DeviceId) -> list[Letter]:
-    """The log in parts and the live epoch's secret, for a device that is a member in it (10.6)."""
-    base = group.base
+def welcome_letters(group: GroupState, device: DeviceId, base: Epoch) -> list[Letter]:
+    """The log in parts and an epoch's secret, for a device that is a member in it (10.6)."""
     keys = base.keys
     if device not in base.roster.devices or keys is None or keys.secret == ZERO32:
         return []

@@ -18,7 +18,7 @@ from groupcrypt.protocol.group import LetterKind, letters, secrets
 from groupcrypt.protocol.identifiers import DeviceId, GroupId, LogHash
 from groupcrypt.protocol.membership import EntryBody
 from groupcrypt.testing.room import but_position
-from groupcrypt.testing.vectors import Vector, expecting, vector
+from groupcrypt.testing.vectors import Vector, expecting, groups_forks, vector
 from groupcrypt.testing.vectors.groups_bad import bad
 from groupcrypt.testing.vectors.groups_good import scenes
 from groupcrypt.testing.vectors.groups_scene import Given, Reader, outcome, reader, told
@@ -39,7 +39,11 @@ def generate() -> tuple[list[Vector], list[Vector]]:
     """All vectors of the chapter: good ones, bad ones."""
     good = [*_schedules(), *_derived(), *_ranks(), *_letters()]
     good += [_filled("10.5", name, given) for name, given in scenes()]
-    return good, bad()
+    good += [_filled("10.12", "two accounts follow another log", groups_forks.scene())]
+    good += [
+        _filled("10.12", f"a choice, {n}", each) for n, each in enumerate(groups_forks.choices())
+    ]
+    return good, [*bad(), *groups_forks.bad()]
 
 
 def _filled(spec: str, name: str, given: Given) -> Vector:
@@ -189,6 +193,7 @@ _KINDS: Final[dict[str, Callable[[Given], dict[str, Any]]]] = {
     "secret": _schedule,
     "init": _derive,
     "rank_log_hash": _rank,
+    "common": groups_forks.choose,
     "letter_kind": _letter,
     "inputs": _passive,
 }

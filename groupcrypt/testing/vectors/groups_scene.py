@@ -156,7 +156,15 @@ def told(event: Event) -> dict[str, Any]:
         case Missing():
             return {"event": "missing", "device": event.device.hex(), "count": event.count}
         case Forked():
-            return {"event": "forked", "epoch": event.epoch, "account": event.account.hex()}
+            accounts = (event.account, event.author, event.our_author)
+            return {
+                "event": "forked",
+                "epoch": event.epoch,
+                **dict(
+                    zip(("account", "author", "our_author"), map(bytes.hex, accounts), strict=True)
+                ),
+                "stopped": event.stopped,
+            }
         case Rejected():
             return {"event": "rejected", "code": event.code}
         case _:

@@ -1,0 +1,97 @@
+"""Whole groups that a server shows two orders: they find out, and come together (spec 10.12)."""
+
+import random
+from contextlib import suppress
+
+import pytest
+
+from groupcrypt.errors import LocalError
+from groupcrypt.protocol import device
+from groupcrypt.protocol.events import BranchDropped, Forked
+from groupcrypt.protocol.group import Status
+from groupcrypt.protocol.identifiers import GroupId
+from groupcrypt.testing import checkers
+from groupcrypt.testing.hostile import group_of
+from groupcrypt.testing.split import SplitWorld
+
+NAMES = ("alice", "bob", "carol", "dave", "eve")
+
+
+def split_world(seed: int) -> tuple[SplitWorld, GroupId]:
+    """Two halves of a group that each talk, update and remove on their own."""
+    source = random.Random(seed)
+    world = SplitWorld(seed, " ".join(NAMES))
+    group = world.group_with(*NAMES)
+    for name in NAMES:
+        world.send(name, group, f"hello from {name}")
+    world.settle()
+    world.split(*source.sample(NAMES, source.choice((1, 2, 3))))
+    for number in range(6):
+        name, chance = source.choice(NAMES), source.random()
+        with suppress(LocalError):
+            if chance < 0.5:
+                world.send(name, group, f"{name} {number}")
+            elif chance < 0.8:
+                world.update(name, group)
+            else:
+                world.remove(name, group, source.choice(NAMES))
+        if source.random() < 0.5:
+            world.settle()
+    world.settle()
+    return world, group
+
+
+def reunited(world: SplitWorld, group: GroupId) -> None:
+    """Everybody updates now and then; an admin says that who is a member stays."""
+    world.reunite()
+    for _ in range(4):
+        world.now += 3_700
+        for name in NAMES:
+            with suppress(LocalError):
+                world.update(name, group)
+        world.settle()
+        for name in NAMES:
+            with suppress(LocalError):
+                world._do(
+                    name,
+                    lambda d: device.keep_members(d.state, group, now=world.now, entropy=d.entropy),
+                )
+        world.settle()
+
+
+@pytest.mark.spec("10.12-5", "10.12-6", "10.12-9")
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_a_group_that_a_server_forked_comes_together(seed: int) -> None:
+    world, group = split_world(seed)
+    reunited(world, group)
+    members = [name for name in NAMES if group_of(world, name, group).member]
+    logs = {name: group_of(world, name, group).hashes for name in NAMES}
+    longest = max(logs.values(), key=len)
+    assert all(longest[: len(log)] == log for log in logs.values())
+    assert all(logs[name] == longest for name in members)
+    for name in NAMES:
+        core = group_of(world, name, group).core
+        assert core.status != Status.DROPPED and not core.paused
+    for name in members:
+        world.send(name, group, f"{name} at the end")
+    world.settle()
+    for name in NAMES:
+        last = {text for text in world.texts(name, group) if text.endswith("at the end")}
+        others = {f"{other} at the end" for other in members if other != name}
+        assert last == (others if name in members else set())
+        texts = world.texts(name, group)
+        assert len(set(texts)) == len(texts)
+    assert checkers.KeyUse().complaints(world) == []
+    assert checkers.Durability().complaints(world) == []
+    for each in world.devices.values():
+        each.restart()
+
+
+def test_these_worlds_fork_and_drop() -> None:
+    """Or the test above would show nothing."""
+    kinds: set[type[object]] = set()
+    for seed in (1, 3, 5):
+        world, group = split_world(seed)
+        reunited(world, group)
+        kinds |= {type(event) for each in world.devices.values() for event in each.events}
+    assert {Forked, BranchDropped} <= kinds
