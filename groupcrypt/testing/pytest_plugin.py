@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pytest
 
@@ -137,8 +137,8 @@ class _Played:
     @property
     def seeds(self) -> Iterable[int]:
         config = self._request.config
-        alone: int | None = config.getoption("--groupcrypt-seed")
-        count: int = config.getoption("--groupcrypt-seeds", SEEDS)
+        alone = cast("int | None", config.getoption("--groupcrypt-seed"))
+        count = cast("int", config.getoption("--groupcrypt-seeds"))
         return range(count) if alone is None else (alone,)
 
     def report(self, seed: int, trace: "Trace | None") -> str:
