@@ -209,9 +209,13 @@ class _Worlds(_Played):
 
         for seed in self.seeds:
             began = time.monotonic()
-            failure = explore(
-                (seed,), steps=steps, people=people, honest=honest, on_progress=self._tell
-            )
+            try:
+                failure = explore(
+                    (seed,), steps=steps, people=people, honest=honest, on_progress=self._tell
+                )
+            except Exception as error:  # of the library or of the world: no promise is judged
+                error.add_note(self.report(seed, None))
+                raise
             self._counter.played(began)
             if failure is not None:
                 pytest.fail(f"{failure}\n{self.report(seed, _seen(failure))}", pytrace=False)

@@ -136,6 +136,21 @@ def test_a_failing_world_is_told_as_a_short_script(run: pytest.Pytester) -> None
     assert picture is not None and Path(picture[1]).read_text("utf-8").startswith("<svg")
 
 
+def test_a_world_that_raises_says_how_to_see_it_again(run: pytest.Pytester) -> None:
+    run.makepyfile(
+        """
+        from groupcrypt.protocol import device
+
+        def test_it(world, monkeypatch):
+            monkeypatch.setattr(device, "create", None)
+            world(steps=50)
+        """
+    )
+    result = run.runpytest(*PLUGIN)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*TypeError:*", "*replay: pytest*::test_it' --groupcrypt-seed 0"])
+
+
 def test_another_project_is_left_alone(run: pytest.Pytester) -> None:
     run.makeconftest(
         """
