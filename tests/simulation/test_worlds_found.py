@@ -5,8 +5,18 @@ A test that is expected to fail is a fault that is known and not mended yet.
 
 import pytest
 
-from groupcrypt.testing.world import World, judge
-from groupcrypt.testing.world.actions import Add, Cut, Found, Remove, Send
+from groupcrypt.testing.world import Broken, Faults, World, judge
+from groupcrypt.testing.world.actions import (
+    Add,
+    Cut,
+    Found,
+    Outage,
+    Remove,
+    Restart,
+    Send,
+    Update,
+    Wait,
+)
 
 
 @pytest.mark.xfail(
@@ -27,5 +37,33 @@ def test_who_was_removed_and_added_while_away_is_a_member_again() -> None:
         Remove("alice", "g1", "bob"),
         Add("alice", "g1", "bob"),
         Send("alice", "g1", "16 by alice"),
+    )
+    assert judge(world.settle()) == []
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=Broken,
+    reason="a request for a key raises `Exhausted` where the chain asked for can only be replaced",
+)
+def test_a_request_for_a_chain_that_is_over_does_not_raise() -> None:
+    """Carol's chain is two fresh secrets old when somebody asks for it."""
+    world = World(6, "alice bob carol dave eve frank", faults=Faults(delay=1.861), pace=0.5).play(
+        Found("alice", "g1"),
+        Add("alice", "g1", "bob"),
+        Add("alice", "g1", "carol"),
+        Add("alice", "g1", "dave"),
+        Add("alice", "g1", "eve"),
+        Wait(5.0),
+        Send("carol", "g1", "1 by carol"),
+        Restart("dave"),
+        Add("carol", "g1", "eve"),
+        Send("carol", "g1", "4 by carol"),
+        Send("dave", "g1", "5 by dave"),
+        Add("carol", "g1", "frank"),
+        Update("dave", "g1"),
+        Outage(93.39),
+        Wait(15.91),
+        Update("bob", "g1"),
     )
     assert judge(world.settle()) == []
