@@ -37,6 +37,7 @@ from groupcrypt.protocol.broadcast import (
     read_request,
 )
 from groupcrypt.protocol.device import Subscription
+from groupcrypt.protocol.device.groups import cursor_of
 from groupcrypt.protocol.device.state import DeviceState, OutboxRow, TopicRecord
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, TopicId
 from groupcrypt.protocol.identity import Card, DeviceEntry
@@ -183,7 +184,7 @@ class Session:
                     return mailbox.cursor
             return None
         reading = state.groups.readings.get(topic)
-        return None if reading is None else state.groups[reading.group].core.cursor
+        return None if reading is None else cursor_of(state.groups, reading)
 
     # --- topics --------------------------------------------------------------------------------
 
@@ -224,7 +225,7 @@ class Session:
                     self._lost(topic)
             case Refused(code=code):
                 if code == Code.HISTORY_LOST:
-                    self._lost(topic)
+                    self._core.take(partial(device.rewound, topic=topic))
                 self._start(partial(self._later, topic, asked))
             case _:
                 pass

@@ -180,6 +180,23 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Rewound:
+    """The server lost records of a topic that it had shown; what is held is appended again."""
+
+    group: GroupId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PeerSilent:
+    """A member's device was not heard of for two days and more in which this one sent."""
+
+    group: GroupId
+    account: AccountId
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Diverged:
     """A sender's own account of its frames is not what was seen here (spec 08.7)."""
 
@@ -306,6 +323,8 @@ Event = (
     | Gap
     | Missing
     | Withheld
+    | Rewound
+    | PeerSilent
     | Diverged
     | Equivocation
     | Forked

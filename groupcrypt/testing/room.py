@@ -84,6 +84,7 @@ class Room:
             for name in names.split()
         }
         self.topics: dict[bytes, list[bytes]] = {}  # by write token, in the order of arrival
+        self.mids: dict[bytes, bytes] = {}  # upload ids, by record
         self.uploads: list[tuple[str, Upload]] = []
         self.letters: list[Posted] = []
         founder = next(iter(self.seats.values()))
@@ -160,7 +161,9 @@ class Room:
             if len(topic) >= limits.SEGMENT_RECORDS:
                 self.act(name, partial(groups.full, upload=upload))
                 continue
-            topic.append(upload.body)
+            if self.mids.get(upload.body) != upload.mid or upload.body not in topic:
+                topic.append(upload.body)
+                self.mids[upload.body] = upload.mid
             if seat.held is not None:
                 self.act(name, partial(groups.acknowledged, mid=upload.mid))
 
@@ -183,7 +186,8 @@ class Room:
 
     def receive(self, name: str, seq: int, body: bytes) -> list[Event]:
         """A seat is shown a record."""
-        return self.act(name, lambda turn: groups.receive(turn, seq, body))
+        mid = self.mids.get(body, bytes(16))
+        return self.act(name, lambda turn: groups.receive(turn, seq, body, mid))
 
     def hand_over(self, *names: str) -> None:
         """Letters to these seats (or to all) arrive, in order."""

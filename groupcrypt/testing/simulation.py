@@ -18,9 +18,11 @@ from groupcrypt.errors import LocalError
 from groupcrypt.protocol import broadcast, device, wire
 from groupcrypt.protocol.broadcast import (
     Broadcast,
+    Code,
     Page,
     PoolItem,
     Read,
+    Refused,
     SlotGet,
     SlotValue,
 )
@@ -302,6 +304,13 @@ class Simulation:
         for wanted in subscriptions:
             request = Read(wanted.read_token, wanted.write_hash, wanted.after, 1, wanted.kind)
             page = self.server.answer(request, now=int(self.now))
+            if isinstance(page, Refused) and page.code == Code.HISTORY_LOST:
+                step = device.rewound(
+                    actor.state, wanted.topic, now=self.now, entropy=actor.entropy
+                )
+                actor.adopt(step)
+                if step.changes:
+                    return True
             if isinstance(page, Page) and page.entries:
                 entry = page.entries[0]
                 record = TopicRecord(

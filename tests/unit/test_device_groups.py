@@ -6,7 +6,7 @@ import pytest
 
 from groupcrypt.protocol import device
 from groupcrypt.protocol import group as rules
-from groupcrypt.protocol.device.groups import Groups, reading_of
+from groupcrypt.protocol.device.groups import Groups, readings_of
 from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import GroupId
@@ -17,8 +17,8 @@ from groupcrypt.testing.simulation import Simulation
 
 def agrees(groups: Groups) -> None:
     """Everything that stands beside the groups is what they themselves say."""
-    readings = [reading_of(held) for held in groups.values()]
-    assert dict(groups.readings) == {each.topic: each for each in readings if each is not None}
+    readings = [each for held in groups.values() for each in readings_of(held)]
+    assert dict(groups.readings) == {each.topic: each for each in readings}
     times = {held.id: rules.next_tick(held) for held in groups.values()}
     due = sorted(time for time in times.values() if time is not None)
     assert groups.first_due == (due[0] if due else None)

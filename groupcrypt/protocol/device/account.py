@@ -28,6 +28,7 @@ from groupcrypt.protocol.identity import (
 )
 from groupcrypt.protocol.primitives import DhPrivate, Entropy, SigningKey
 
+AGAIN_MS = 60_000
 SKIPPED_VERSIONS = 65_536  # of the device's slot; more openings than a lost life has had
 
 
@@ -53,6 +54,7 @@ def found(
         put_token=entropy(32),
         take_token=entropy(32),
         pool_next=0,
+        republished=0,
         pool_asked=0,
         prekeys_at=int(now * 1000),
         outbox_next=1,
@@ -155,6 +157,16 @@ def ask_pool(work: Work) -> None:
     core = work.state.core
     work.post(write_request(0, PoolCount(core.put_token, token_hash(core.take_token))))
     work.set_core(pool_asked=work.ms)
+
+
+def publish_again(work: Work) -> None:
+    """A server lost its data: slots, bundle and pool are put there again, once a minute."""
+    if work.ms - work.state.core.republished < AGAIN_MS:
+        return
+    work.set_core(republished=work.ms)
+    publish_account(work)
+    publish_device(work)
+    ask_pool(work)
 
 
 def renew_prekeys(work: Work) -> None:

@@ -23,6 +23,7 @@ from groupcrypt.protocol.broadcast import (
     write_request,
 )
 from groupcrypt.protocol.device import account, life, people, post, rooms, sessions
+from groupcrypt.protocol.device.groups import Reading
 from groupcrypt.protocol.device.state import (
     DeviceState,
     Mailbox,
@@ -34,6 +35,7 @@ from groupcrypt.protocol.device.state import (
 from groupcrypt.protocol.device.step import step
 from groupcrypt.protocol.device.views import full, mailbox_topic
 from groupcrypt.protocol.events import Rejected, UploadRefused
+from groupcrypt.protocol.group import Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
 from groupcrypt.protocol.identity import Card, DeviceEntry
 from groupcrypt.protocol.primitives import Entropy
@@ -54,7 +56,7 @@ def _receive(work: Work, record: TopicRecord) -> None:
     reading = work.state.groups.readings.get(record.topic)
     if reading is not None:
         work.concerned.add(reading.group)
-        rooms.run(work, reading.group, lambda turn: groups.receive(turn, record.seq, record.body))
+        rooms.run(work, reading.group, lambda turn: _show(turn, reading, record))
         return
     core = work.state.core
     for name in ("first", "second"):
@@ -64,6 +66,13 @@ def _receive(work: Work, record: TopicRecord) -> None:
                 _mail(work, record)
                 _advance_mailbox(work, name, record.seq)
             return
+
+
+def _show(turn: Turn, reading: Reading, record: TopicRecord) -> None:
+    if reading.closed is None:
+        groups.receive(turn, record.seq, record.body, record.mid)
+    else:
+        groups.watched(turn, reading.closed, record.seq, record.mid)
 
 
 def _mail(work: Work, record: TopicRecord) -> None:
@@ -100,17 +109,44 @@ def history_lost(state: DeviceState, topic: TopicId, *, now: float, entropy: Ent
     """The server cannot show what follows our cursor in a topic (spec 10.10, 12.3, 13.5)."""
 
     def act(work: Work) -> None:
-        for name in ("first", "second"):
-            mailbox: Mailbox = getattr(work.state.core, name)
-            if mailbox_topic(mailbox) == topic:
-                again = Mailbox(mailbox.write_token, mailbox.read_token, 0, 0)
-                work.set_core(**{name: again})
-                return
         reading = work.state.groups.readings.get(topic)
-        if reading is not None:
+        if reading is None:
+            _mailbox_lost(work, topic)
+        elif reading.closed is None:
             rooms.run(work, reading.group, groups.history_lost)
 
     return step(state, now, entropy, act)
+
+
+def rewound(state: DeviceState, topic: TopicId, *, now: float, entropy: Entropy) -> Step:
+    """The server shows less of a topic than we have read: it lost data (spec 10.12, 13.5)."""
+
+    def act(work: Work) -> None:
+        reading = work.state.groups.readings.get(topic)
+        if reading is None:
+            _mailbox_lost(work, topic)
+        elif reading.closed is None:
+            rooms.run(work, reading.group, groups.rewound)
+        else:
+            rooms.run(work, reading.group, lambda turn: _watch_rewound(turn, reading))
+        account.publish_again(work)
+        for device in work.state.peers:
+            post.repeat(work, device)
+
+    return step(state, now, entropy, act)
+
+
+def _watch_rewound(turn: Turn, reading: Reading) -> None:
+    assert reading.closed is not None  # of a closed topic
+    groups.watch_rewound(turn, reading.closed)
+
+
+def _mailbox_lost(work: Work, topic: TopicId) -> None:
+    """A mailbox is read from its start; what was taken before is known by its serial (12.3)."""
+    for name in ("first", "second"):
+        mailbox: Mailbox = getattr(work.state.core, name)
+        if mailbox_topic(mailbox) == topic:
+            work.set_core(**{name: Mailbox(mailbox.write_token, mailbox.read_token, 0, 0)})
 
 
 def replied(state: DeviceState, number: int, reply: Reply, *, now: float, entropy: Entropy) -> Step:

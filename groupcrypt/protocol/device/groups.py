@@ -19,25 +19,46 @@ from groupcrypt.protocol.identifiers import GroupId, TopicId
 PARTS: Final = 64  # a put copies one of so many
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """A topic that a group reads now, and how to ask for it."""
+    """A topic that a group reads now, or watches, and how to ask for it."""
 
     topic: TopicId
     group: GroupId
-    read_token: bytes
-    write_hash: bytes
+    read_token: bytes = field(repr=False)
+    write_hash: bytes = field(repr=False)
     restart: int
+    closed: int | None  # the epoch of a topic that is only watched (spec 10.12)
 
 
 def reading_of(held: GroupState) -> Reading | None:
     """The topic a group reads; None after departure, or while it waits for a secret."""
     tokens = rules.topic(held)
-    if tokens is None:
-        return None
+    return None if tokens is None else _reading(held.id, tokens, held.core.restart, None)
+
+
+def readings_of(held: GroupState) -> list[Reading]:
+    """All topics of a group, closed ones that are watched included."""
+    base = reading_of(held)
+    watched = [
+        _reading(held.id, (watch.write_token, watch.read_token), watch.restart, epoch)
+        for epoch, watch in held.watches.items()
+    ]
+    return watched if base is None else [base, *watched]
+
+
+def cursor_of(groups: Mapping[GroupId, GroupState], reading: Reading) -> int:
+    """Up to where a topic was read."""
+    held = groups[reading.group]
+    return held.core.cursor if reading.closed is None else held.watches[reading.closed].after
+
+
+def _reading(
+    group: GroupId, tokens: tuple[bytes, bytes], restart: int, closed: int | None
+) -> Reading:
     write_hash = token_hash(tokens[0])
     topic = topic_id(write_hash, token_hash(tokens[1]))
-    return Reading(topic, held.id, tokens[1], write_hash, held.core.restart)
+    return Reading(topic, group, tokens[1], write_hash, restart, closed)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -97,13 +118,10 @@ class Groups(Mapping[GroupId, GroupState]):
     def _readings_with(
         self, before: GroupState | None, group: GroupState
     ) -> Mapping[TopicId, Reading]:
-        old = None if before is None else reading_of(before)
-        new = reading_of(group)
         readings = dict(self.readings)
-        if old is not None:
+        for old in [] if before is None else readings_of(before):
             readings.pop(old.topic, None)
-        if new is not None:
-            readings[new.topic] = new
+        readings |= {new.topic: new for new in readings_of(group)}
         return readings
 
     def due(self, now: int) -> list[GroupId]:
@@ -127,10 +145,12 @@ class Groups(Mapping[GroupId, GroupState]):
                     yield held
 
 
-def _place(group: GroupState) -> tuple[bool, int, int, int]:
-    """What decides which topic is read and from when anew; cheap to compare."""
-    reads = group.member and not group.core.stalled and group.base.keys is not None
-    return reads, group.core.base, group.core.segment, group.core.restart
+def _place(group: GroupState) -> tuple[object, ...]:
+    """What decides which topics are read and from when anew; cheap to compare."""
+    core = group.core
+    reads = group.member and not core.stalled and group.base.keys is not None
+    watched = tuple((epoch, watch.restart) for epoch, watch in group.watches.items())
+    return reads, core.base, core.segment, core.restart, watched
 
 
-__all__ = ["Groups", "Reading", "reading_of"]
+__all__ = ["Groups", "Reading", "cursor_of", "reading_of", "readings_of"]

@@ -36,7 +36,10 @@ from groupcrypt.protocol.group.rows import (
     SentContent,
     Stance,
     StatedHead,
+    TailRecord,
+    Unheard,
     Unsettled,
+    Watch,
 )
 from groupcrypt.protocol.group.state import Epoch, GroupState
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
@@ -147,6 +150,9 @@ _SIMPLE: Final[tuple[tuple[str, bytes, type[Any], Callable[[Any], bytes]], ...]]
     ("stated", b"stated/", StatedHead, bytes),
     ("branches", b"branch/", Branch, bytes),
     ("stances", b"stance/", Stance, bytes),
+    ("tail", b"tail/", TailRecord, _number),
+    ("watches", b"watch/", Watch, _number),
+    ("unheard", b"unheard/", Unheard, bytes),
 )
 
 
@@ -333,6 +339,15 @@ def _load_group(rows: dict[bytes, bytes]) -> GroupState:
         recent={DeviceId(key): raw for key, raw in _under(rows, b"recent/").items()},
         stated={
             AccountId(key): _read(StatedHead, raw) for key, raw in _under(rows, b"stated/").items()
+        },
+        tail={
+            _to_number(key): _read(TailRecord, raw) for key, raw in _under(rows, b"tail/").items()
+        },
+        watches={
+            _to_number(key): _read(Watch, raw) for key, raw in _under(rows, b"watch/").items()
+        },
+        unheard={
+            DeviceId(key): _read(Unheard, raw) for key, raw in _under(rows, b"unheard/").items()
         },
         ahead=None if ahead is None else _read(Ahead, ahead),
         branches={

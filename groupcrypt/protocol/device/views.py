@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.broadcast import TopicKind, token_hash, topic_id
-from groupcrypt.protocol.device.groups import reading_of
+from groupcrypt.protocol.device.groups import cursor_of, reading_of
 from groupcrypt.protocol.device.state import DeviceState, InboxRow, Mailbox, OutboxRow
 from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import TopicId
@@ -64,7 +64,7 @@ def subscriptions(state: DeviceState) -> tuple[Subscription, ...]:
             reading.topic,
             reading.read_token,
             reading.write_hash,
-            state.groups[reading.group].core.cursor,
+            cursor_of(state.groups, reading),
             TopicKind.GROUP,
             reading.restart,
         )

@@ -26,12 +26,15 @@ from groupcrypt.protocol.group import (
     messages,
     past,
     requests,
+    rewinds,
     sending,
+    silence,
     topics,
 )
 from groupcrypt.protocol.group.dropping import rejoined
 from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
+from groupcrypt.protocol.group.rewinds import watch_rewound, watched
 from groupcrypt.protocol.group.sending import proceed, queue, withdraw
 from groupcrypt.protocol.group.state import GroupState, Status, frame_keys, need_keys
 from groupcrypt.protocol.group.topics import full, topic
@@ -44,19 +47,26 @@ from groupcrypt.protocol.sender_key import CONFIRM, ENTRY
 LEAVE_STEP_MS = 500  # members commit a leave one after the other, so that one usually does
 
 
-def receive(turn: Turn, seq: int, body: bytes) -> None:
+def receive(turn: Turn, seq: int, body: bytes, mid: bytes = rewinds.NO_MID) -> None:
     """The next record of the base topic, in the server's order (spec 10.4)."""
     core = turn.group.core
     if not topics.expects(turn.group, seq):
         return
     topics.skipped(turn, seq)
+    if rewinds.seen(turn.group, mid, body):
+        rewinds.echoed(turn, mid)
+        topics.read(turn, seq)
+        _after(turn)
+        return
     before = _mark(turn)
     try:
+        rewinds.keep(turn, seq, mid, body)
         _receive(turn, seq, body)
     except RemoteError as error:
         _undo(turn, before)
         turn.events.append(Rejected(error.code, turn.group.id, str(error)))
     if turn.group.core.stalled:
+        turn.set(tail=before[0].tail)  # it is read again, when it can be judged
         return
     if turn.group.core.base == core.base:
         topics.read(turn, seq)
@@ -84,6 +94,7 @@ def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) 
     before = _mark(turn)
     try:
         inbound.receive_letter(turn, sender, kind, body)
+        silence.sign(turn, sender)
     except RemoteError as error:
         _undo(turn, before)
         turn.events.append(Rejected(error.code, turn.group.id, f"{kind.name.lower()}: {error}"))
@@ -94,6 +105,7 @@ def hear(turn: Turn, device: DeviceId, epoch: int, log_hash: LogHash) -> None:
     """What a device states of its log beside any payload (spec 10.9, 12.3)."""
     before = _mark(turn)
     try:
+        silence.sign(turn, device)
         forks.hear(turn, device, epoch, log_hash)
     except RemoteError as error:
         _undo(turn, before)
@@ -134,6 +146,14 @@ def history_lost(turn: Turn) -> None:
     tick(turn)
 
 
+def rewound(turn: Turn) -> None:
+    """The server shows less of our topic than we have read of it (spec 10.12)."""
+    if rewinds.rewound(turn):
+        jump.history_lost(turn)
+        entries.again(turn)
+        tick(turn)
+
+
 def tick(turn: Turn) -> None:
     """Do what time brings: confirm, retry, ask, heal, erase (spec 10.5, 10.6, 10.10)."""
     if not turn.group.member:
@@ -143,6 +163,7 @@ def tick(turn: Turn) -> None:
         return
     entries.tick_entries(turn)
     jump.tick(turn)
+    rewinds.tick(turn)
     requests.ask_due(turn)
     past.erase_old(turn)
     late.erase(turn)
@@ -204,6 +225,7 @@ def next_tick(group: GroupState) -> int | None:
         late.deadline(group),
         jump.due(group),
         forks.due(group),
+        rewinds.deadline(group),
         requests.next_asking(group),
         core.update_due,
         core.hold_until or None,
@@ -287,9 +309,12 @@ __all__ = [
     "refused",
     "rejoined",
     "restored",
+    "rewound",
     "send",
     "tick",
     "topic",
+    "watch_rewound",
+    "watched",
     "welcome_letters",
     "withdraw",
 ]

@@ -22,13 +22,13 @@ from groupcrypt.errors import (
 )
 from groupcrypt.protocol import limits, membership, primitives, sender_key, wire
 from groupcrypt.protocol.events import ChangeFailed
-from groupcrypt.protocol.group import epochs, secrets
+from groupcrypt.protocol.group import epochs, secrets, silence
 from groupcrypt.protocol.group.letters import LetterKind, write_secret
 from groupcrypt.protocol.group.requests import ask_secret
 from groupcrypt.protocol.group.rows import AddressBytes, Intent, Pending
 from groupcrypt.protocol.group.state import GroupState, frame_keys, need_keys, other_devices
 from groupcrypt.protocol.group.turn import Letter, Turn
-from groupcrypt.protocol.identifiers import AccountId, LogHash
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash
 from groupcrypt.protocol.membership import FRESH_OPS, EntryBody, Op, Roster, UpdateData
 from groupcrypt.protocol.sender_key import CONFIRM, ENTRY
 from groupcrypt.protocol.wire import Blob, Many, shape
@@ -83,6 +83,8 @@ def advance(turn: Turn) -> None:
         and turn.group.head.keys is not None
     ):
         intent = core.intents[0]
+        if core.quiet_until > turn.now:
+            return  # a server lost what it had shown: first it is shown again
         if max(intent.not_before, manners(turn.group, intent.op)) > turn.now:
             return
         turn.set_core(intents=core.intents[1:])
@@ -106,7 +108,8 @@ def intent_due(group: GroupState) -> int | None:
     core = group.core
     if core.pending is not None or not core.intents or core.base != core.head:
         return None
-    return max(core.intents[0].not_before, manners(group, core.intents[0].op))
+    first = core.intents[0]
+    return max(first.not_before, manners(group, first.op), core.quiet_until)
 
 
 def rank(turn: Turn, without: AccountId) -> int:
@@ -139,7 +142,7 @@ def _author(turn: Turn, intent: Intent) -> None:
         gate = after.log_hash
         _send_secrets(turn, op, after, secret)
     sealed = wire.encode(SealedEntry(raw, intent.addresses))
-    upload = _upload_control(turn, ENTRY, sealed, gate)
+    upload = upload_control(turn, ENTRY, sealed, gate)
     turn.set_core(
         pending=Pending(raw, after.log_hash, secret, upload, intent),
         authored=(*group.core.authored, turn.now)[-8:],
@@ -155,7 +158,7 @@ def _send_secrets(turn: Turn, op: Op, after: Roster, secret: bytes) -> None:
     ]
 
 
-def _upload_control(turn: Turn, kind: int, plain: bytes, gate: LogHash | None) -> bytes:
+def upload_control(turn: Turn, kind: int, plain: bytes, gate: LogHash | None) -> bytes:
     base = turn.group.base
     keys = need_keys(base)
     frame = sender_key.seal_control(
@@ -178,6 +181,7 @@ def receive_entry(turn: Turn, raw: bytes) -> None:
         raise StaleEpoch("an epoch of one account is live at whoever has its secret")
     roster = membership.apply(group.roster, raw)
     secret = _secret_of(turn, raw, body, roster)
+    silence.sign(turn, DeviceId(body.author))
     epochs.enter(turn, raw, body, roster, secret)
     if not turn.group.member:
         return
@@ -291,7 +295,19 @@ def relay_confirm(turn: Turn, raw: bytes) -> None:
     if turn.group.core.base == head.number or head.keys is None or author is None:
         return
     membership.check_confirm(head.roster, author, raw, head.keys.confirm)
-    _upload_control(turn, CONFIRM, raw, None)
+    upload_control(turn, CONFIRM, raw, None)
+
+
+def again(turn: Turn) -> None:
+    """A server lost its topic: our entry on its way, and our confirm, go again (spec 10.12)."""
+    core, head = turn.group.core, turn.group.head
+    if core.pending is not None:
+        turn.dropped.append(core.pending.upload)
+        sealed = wire.encode(SealedEntry(core.pending.raw, core.pending.intent.addresses))
+        upload = upload_control(turn, ENTRY, sealed, None)
+        turn.set_core(pending=replace(core.pending, upload=upload))
+    if core.base != core.head and head.keys is not None:
+        turn.set_core(confirm_at=confirm_due(turn))
 
 
 def install_secret(turn: Turn, number: int, log_hash: LogHash, secret: bytes) -> None:
@@ -327,7 +343,7 @@ def tick_entries(turn: Turn) -> None:
     if core.confirm_at is not None and core.confirm_at <= now:
         head = turn.group.head
         raw = membership.make_confirm(turn.me, LogHash(head.core.log_hash), need_keys(head).confirm)
-        _upload_control(turn, CONFIRM, raw, None)
+        upload_control(turn, CONFIRM, raw, None)
         turn.set_core(confirm_at=None)
     waiting = core.base != core.head and turn.group.head.keys is None
     if waiting and (core.asked_at is None or now - core.asked_at >= ASK_AGAIN_MS):

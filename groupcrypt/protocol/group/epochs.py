@@ -14,7 +14,7 @@ from groupcrypt.errors import NotInRoster
 from groupcrypt.protocol import limits, membership, primitives, sender_key
 from groupcrypt.protocol.content import sealed_again
 from groupcrypt.protocol.events import EpochLive, MembershipChanged
-from groupcrypt.protocol.group import past, secrets
+from groupcrypt.protocol.group import past, rewinds, secrets
 from groupcrypt.protocol.group.rows import EpochCore, SealedFrame, Unsettled
 from groupcrypt.protocol.group.state import Epoch, GroupState, need_keys
 from groupcrypt.protocol.group.turn import Turn
@@ -185,6 +185,7 @@ def make_live(turn: Turn) -> None:
     """The head is decided: read its topic, erase what only the epoch before needed (spec 10.6)."""
     head = turn.group.head
     before = turn.group.core.base
+    rewinds.closed(turn, turn.group.base)
     restart = turn.group.core.restart + 1
     turn.set_core(base=head.number, segment=0, cursor=0, restart=restart)
     turn.set_core(confirm_at=None, update_at=None, stalled=False, heads_at=0)

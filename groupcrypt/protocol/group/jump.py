@@ -222,6 +222,7 @@ def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -
         log=log,
         hashes=hashes,
         epochs={**past.kept(group, turn.now), roster.epoch: epoch},
+        tail={},
         ahead=None,
         stated={},
     )

@@ -29,7 +29,7 @@ from groupcrypt.protocol.events import (
     Rejected,
     Waiting,
 )
-from groupcrypt.protocol.group import heads, late, requests
+from groupcrypt.protocol.group import heads, late, requests, silence
 from groupcrypt.protocol.group.rows import HeldFrame, SentContent
 from groupcrypt.protocol.group.state import Epoch, frame_keys
 from groupcrypt.protocol.group.turn import Turn
@@ -80,6 +80,7 @@ def _receive_own(turn: Turn, header: Header, frame: bytes) -> None:
     frames = {mid: item for mid, item in group.frames.items() if mid != sealed.upload}
     turn.dropped.append(sealed.upload)
     turn.set(unsettled=unsettled, sent=sent, frames=frames)
+    silence.echoed(turn)
     base = turn.group.base
     if base.own is not None and base.own.generation == header.generation:
         turn.set_epoch(replace(base, own=sender_key.echo(base.own, header)))
@@ -118,6 +119,7 @@ def _open(turn: Turn, epoch: Epoch, header: Header, frame: bytes) -> None:
     if chain.skipped is not epoch.chains[key].skipped:
         late.bound(turn, epoch.number)
     turn.set_core(seen=turn.group.core.seen + 1)
+    silence.sign(turn, key[0])
     if opened.missing is not None and opened.missing > 0:
         turn.events.append(Missing(group.id, key[0], opened.missing))
         requests.lack(turn, epoch.core.parent, *key, frames=opened.missing)
@@ -173,6 +175,8 @@ def _hold(turn: Turn, header: Header, frame: bytes, seq: int) -> None:
     if header.generation < newest:
         raise UnknownChain("a frame on a chain that was replaced")
     held = dict(group.held)
+    if any(item.frame == frame for item in held.values()):
+        return  # shown again (spec 10.12)
     mine = [key for key, item in held.items() if item.device == device]
     if len(mine) >= limits.MAX_HELD_PER_SENDER:
         _overflow(turn, held, mine[0])

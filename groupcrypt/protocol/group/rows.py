@@ -71,6 +71,8 @@ class GroupCore:
     stalled: bool
     update_due: U64  # when this device heals itself next (spec 10.6)
     queued: U64  # contents taken so far; their order
+    quiet_until: U64  # after a loss of the server: nothing is authored before (spec 10.12)
+    echoed_at: U64  # when an own echo last counted (spec 10.13)
     seen: U32  # messages opened since we last said what we saw (spec 10.11)
     heads_at: U64  # when that was; 0: not in this epoch
     answered: U32  # key requests answered in the minute that began then
@@ -125,7 +127,8 @@ class SealedFrame:
     upload: Bytes16
     epoch: U32
     frame: Annotated[bytes, Blob(0, limits.MAX_RECORD_BYTES)]
-    acknowledged: bool
+    acknowledged: U64  # when the server had it; 0: not yet
+    again: U8  # how often it had it and did not show it
     generation: U32
     iteration: U32
     messages: Annotated[tuple[Bytes16, ...], Many(limits.MAX_BUNDLE_CONTENTS)]
@@ -141,6 +144,38 @@ class HeldFrame:
     generation: U32
     frame: Annotated[bytes, Blob(0, limits.MAX_RECORD_BYTES)]
     since: U64
+
+
+@shape
+class TailRecord:
+    """One of the last records read of a topic, as it stood there (spec 10.12)."""
+
+    segment: U32
+    seq: U64
+    mid: Bytes16
+    body: Annotated[bytes, Blob(0, limits.MAX_RECORD_BYTES)]
+
+
+@shape
+class Watch:
+    """A closed topic: what is kept of its end, to be appended again if it is lost (10.12)."""
+
+    segment: U32
+    write_token: Bytes32
+    read_token: Bytes32
+    after: U64  # read up to
+    restart: U32
+    until: U64
+    lost: U64  # when its end was found missing; 0: it is there
+    records: Annotated[tuple[TailRecord, ...], Many(limits.TAIL_RECORDS)]
+
+
+@shape
+class Unheard:
+    """A device that was not heard since an echo of ours (spec 10.13)."""
+
+    since: U64
+    told: bool
 
 
 @shape

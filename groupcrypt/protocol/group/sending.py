@@ -75,7 +75,7 @@ def flush(turn: Turn) -> None:
     mid = turn.upload(epoch, frame)
     messages = tuple(item.message for item in batch)
     sealed = SealedFrame(
-        mid, epoch.number, frame, False, chain.generation, chain.iteration, messages
+        mid, epoch.number, frame, 0, 0, chain.generation, chain.iteration, messages
     )
     unsettled = dict(turn.group.unsettled)
     unsettled |= {MessageId(item.message): replace(item, upload=mid) for item in batch}
@@ -147,7 +147,7 @@ def acknowledged(turn: Turn, mid: bytes) -> None:
     """The server has the frame; it is settled only by its echo (spec 10.8)."""
     frame = turn.group.frames.get(mid)
     if frame is not None:
-        turn.set(frames={**turn.group.frames, mid: replace(frame, acknowledged=True)})
+        turn.set(frames={**turn.group.frames, mid: replace(frame, acknowledged=turn.now)})
 
 
 def fail_upload(turn: Turn, mid: bytes, code: str) -> None:

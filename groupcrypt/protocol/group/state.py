@@ -23,7 +23,10 @@ from groupcrypt.protocol.group.rows import (
     SentContent,
     Stance,
     StatedHead,
+    TailRecord,
+    Unheard,
     Unsettled,
+    Watch,
 )
 from groupcrypt.protocol.group.secrets import EpochKeys
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
@@ -83,6 +86,9 @@ class GroupState:
         default_factory=dict[DeviceId, bytes]
     )  # last 64 ids per device
     stated: Mapping[AccountId, StatedHead] = field(default_factory=dict[AccountId, StatedHead])
+    tail: Mapping[int, TailRecord] = field(default_factory=dict[int, TailRecord])
+    watches: Mapping[int, Watch] = field(default_factory=dict[int, Watch])  # by epoch
+    unheard: Mapping[DeviceId, Unheard] = field(default_factory=dict[DeviceId, Unheard])
     ahead: Ahead | None = None
     branches: Mapping[LogHash, Branch] = field(default_factory=dict[LogHash, Branch])
     stances: Mapping[DeviceId, Stance] = field(default_factory=dict[DeviceId, Stance])

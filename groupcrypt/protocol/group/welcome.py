@@ -104,6 +104,8 @@ def _start(
             stalled=False,
             update_due=now + limits.UPDATE_SECONDS * 1000 - stagger,
             queued=0,
+            quiet_until=0,
+            echoed_at=0,
             seen=0,
             heads_at=0,
             answered=0,
