@@ -13,7 +13,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from groupcrypt.protocol import broadcast, device, membership, sender_key, wire
-from groupcrypt.protocol.broadcast import Append, Broadcast, Entry, Page, Read, Reply, Request
+from groupcrypt.protocol.broadcast import (
+    Append,
+    Appended,
+    Broadcast,
+    Entry,
+    Page,
+    Read,
+    Reply,
+    Request,
+)
 from groupcrypt.protocol.broadcast import TopicKind as Kind
 from groupcrypt.protocol.device import post, records
 from groupcrypt.protocol.device.groups import Groups
@@ -56,12 +65,13 @@ class HostileServer(Broadcast):
         rest = tuple(each for each in numbered if each.seq > request.after)[: request.limit]
         return Page(request.topic, len(numbered), 1, more=False, entries=rest)
 
-    def fill(self, write_token: bytes, read_token: bytes, body: bytes, *, now: float) -> None:
-        """What a member appends who keeps to the server's rules, if there is room for it."""
+    def fill(self, write_token: bytes, read_token: bytes, body: bytes, *, now: float) -> bool:
+        """What a member appends who keeps to the server's rules; whether there was room."""
         self._made += 1
         mid = self._made.to_bytes(16, "big")
         read_hash = broadcast.token_hash(read_token)
-        self.apply(Append(write_token, read_hash, mid, body, 1 << 30), now=int(now))
+        done = self.apply(Append(write_token, read_hash, mid, body, 1 << 30), now=int(now))
+        return isinstance(done.reply, Appended)
 
     def inject(self, topic: TopicId, body: bytes, *, now: float) -> None:
         """Append something of its own making; no token is asked of the server itself."""

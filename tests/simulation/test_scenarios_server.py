@@ -27,6 +27,8 @@ from groupcrypt.protocol.events import (
     Held,
     Rejected,
 )
+from groupcrypt.protocol.group.secrets import topic_tokens
+from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import GroupId, LogHash
 from groupcrypt.protocol.membership import Op, Settings
 from groupcrypt.protocol.sender_key import frame as frames
@@ -135,13 +137,14 @@ def test_s22_ten_thousand_records_of_garbage_cost_two_hashes_each(
 ) -> None:
     """No signature is checked, no chain is touched, and the honest message behind them comes."""
     world, group = talking(11, "alice", "bob")
-    topic = topic_of(world, "bob", group)
+    keys = need_keys(group_of(world, "bob", group).base)
     rows = dict(world.devices["bob"].rows)
-    source = random.Random(22)
+    source, segment = random.Random(22), 0
     size = frames.MIN_FRAME_BYTES
     for number in range(10_000):
         body = bytes((1,)) + source.randbytes(size - 1 if number % 10 else number % 300)
-        world.hostile.inject(topic, body, now=world.now)
+        while not world.hostile.fill(*topic_tokens(keys, segment), body, now=world.now):
+            segment += 1  # one is full after 512: the epoch goes on in the next (10.4)
     world.send("alice", group, "behind the garbage")
     world.push("alice")
     checked: list[bytes] = []
@@ -158,7 +161,7 @@ def test_s22_ten_thousand_records_of_garbage_cost_two_hashes_each(
     assert sum(isinstance(event, Rejected) for event in events) == 10_000
     assert len(checked) == 1 and world.texts("bob", group)[-1] == "behind the garbage"
     new = [key for key in world.devices["bob"].rows if key not in rows and key.startswith(b"g/")]
-    assert new == [], "nothing is kept of them"
+    assert all(b"/tail/" in key for key in new) and len(new) < 2, "nothing is kept of them"
 
 
 def test_s81_an_entry_on_another_log_is_no_fork() -> None:

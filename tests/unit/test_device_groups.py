@@ -39,6 +39,7 @@ def copies(held: GroupState, count: int) -> list[GroupState]:
                 held,
                 core=replace(held.core, group=entropy(32)),
                 epochs={**held.epochs, epoch.number: epoch},
+                watches={},
             )
         )
     return made
@@ -101,7 +102,7 @@ def test_a_record_looks_at_no_other_group(monkeypatch: pytest.MonkeyPatch) -> No
     world.send("bob", group, "second")
     world.settle_uploads(world.devices["bob"])
     asked.clear()
-    assert world._read(alice)
-    device.next_tick(alice.state)
+    while world._read(alice):
+        device.next_tick(alice.state)
     assert world.texts("alice", group)[-1] == "second"
-    assert asked == ["time"]
+    assert set(asked) == {"time"} and len(asked) < 5, "one for each step"

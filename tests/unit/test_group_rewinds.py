@@ -219,8 +219,7 @@ def test_an_epoch_that_ended_before_the_loss_ends_for_who_was_away_too() -> None
     assert world.texts("alice", group)[-1] == "here" and world.texts("bob", group)[-1] == "good"
     seen = [e for e in bob.events if isinstance(e, MembershipChanged | EpochLive)]
     assert seen
-    assert checkers.agreement(world, group) == []
-    assert checkers.key_use(world) == [] and checkers.exclusion(world, group) == []
+    assert checkers.everything(world, group) == []
 
 
 @pytest.mark.spec("10.12-6")

@@ -7,7 +7,6 @@ from groupcrypt.protocol import limits
 from groupcrypt.protocol.events import PeerSilent
 from groupcrypt.protocol.group import LetterKind
 from groupcrypt.testing.room import Room
-from tests.unit.group_scene import key_request
 
 HOUR = 3_600_000
 SILENCE = limits.SILENCE_SECONDS * 1000
@@ -58,7 +57,7 @@ def test_who_is_heard_again_and_falls_silent_again_is_told_again(room: Room) -> 
 
 
 @pytest.mark.spec("10.13-2")
-@pytest.mark.parametrize("sign", ["frame", "entry", "letter", "payload"])
+@pytest.mark.parametrize("sign", ["frame", "entry", "payload"])
 def test_what_counts_as_a_sign(room: Room, sign: str) -> None:
     say(room, "alice")
     room.now += SILENCE - HOUR
@@ -69,9 +68,6 @@ def test_what_counts_as_a_sign(room: Room, sign: str) -> None:
         case "entry":
             room.act("bob", groups.heal_now)
             room.settle()
-        case "letter":
-            body = key_request(room, "bob", 1, 7)
-            room.letter("alice", bob.device, LetterKind.KEY_REQUEST, body)
         case _:
             core, hashes = bob.group.core, bob.group.hashes
             room.act("alice", lambda turn: groups.hear(turn, bob.device, core.head, hashes[-1]))

@@ -94,7 +94,6 @@ def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) 
     before = _mark(turn)
     try:
         inbound.receive_letter(turn, sender, kind, body)
-        silence.sign(turn, sender)
     except RemoteError as error:
         _undo(turn, before)
         turn.events.append(Rejected(error.code, turn.group.id, f"{kind.name.lower()}: {error}"))

@@ -18,7 +18,7 @@ STEP_MS = SILENCE_MS // 8  # echoes nearer than this count as one: a row for eac
 
 
 def sign(turn: Turn, device: DeviceId) -> None:
-    """A device was heard: a frame opened, an entry or confirm of it taken, a payload about us."""
+    """A device was heard: a frame opened, an entry taken, a payload about this group."""
     if device in turn.group.unheard:
         unheard = {other: item for other, item in turn.group.unheard.items() if other != device}
         turn.set(unheard=unheard)
