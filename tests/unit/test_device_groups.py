@@ -37,7 +37,7 @@ def copies(held: GroupState, count: int) -> list[GroupState]:
         made.append(
             replace(
                 held,
-                core=replace(held.core, group=entropy(32)),
+                core=replace(held.core, group=entropy(32), cursor=0),
                 epochs={**held.epochs, epoch.number: epoch},
                 watches={},
             )
