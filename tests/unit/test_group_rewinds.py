@@ -1,4 +1,4 @@
-"""A server that lost what it had shown (spec 10.12): topics come back by themselves."""
+"""A server that lost what it had shown (spec 10.13): topics come back by themselves."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def old_topic(room: Room, name: str) -> list[bytes]:
     return room.topics[tokens[0]]
 
 
-@pytest.mark.spec("10.12-3")
+@pytest.mark.spec("10.13-3")
 @pytest.mark.parametrize("op", ["remove", "policy"])
 def test_a_closed_topic_that_lost_its_end_gets_it_back(room: Room, op: str) -> None:
     """Bob is behind; the entry that closed his topic is lost: he is shown it, not another."""
@@ -67,7 +67,7 @@ def test_a_closed_topic_that_lost_its_end_gets_it_back(room: Room, op: str) -> N
     assert bob.group.hashes == room.seats["alice"].group.hashes
 
 
-@pytest.mark.spec("10.12-4")
+@pytest.mark.spec("10.13-4")
 def test_who_found_a_loss_authors_nothing_before_the_echo(room: Room) -> None:
     room.remove("alice", "dave")
     room.settle("bob")
@@ -91,7 +91,7 @@ def _write_token(room: Room, epoch: int) -> bytes:
     return room.seats["alice"].group.watches[epoch].write_token
 
 
-@pytest.mark.spec("10.12-4")
+@pytest.mark.spec("10.13-4")
 def test_a_loss_that_is_never_made_good_stops_nobody_for_longer(room: Room) -> None:
     """The server refuses all of it: a minute later a removal is authored all the same."""
     room.remove("alice", "dave")
@@ -106,7 +106,7 @@ def test_a_loss_that_is_never_made_good_stops_nobody_for_longer(room: Room) -> N
     assert room.seats["alice"].group.core.base == 3
 
 
-@pytest.mark.spec("10.12-1")
+@pytest.mark.spec("10.13-1")
 def test_what_is_kept_of_topics_is_bounded(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "TAIL_RECORDS", 3)
     for number in range(6):
@@ -127,7 +127,7 @@ def test_what_is_kept_of_topics_is_bounded(room: Room, monkeypatch: pytest.Monke
     assert not room.seats["carol"].group.watches
 
 
-@pytest.mark.spec("10.12-1")
+@pytest.mark.spec("10.13-1")
 def test_a_refused_record_is_not_kept(room: Room) -> None:
     before = room.seats["bob"].group
     turn = room.turn("bob")
@@ -151,7 +151,7 @@ def wiped(world: Simulation) -> None:
     world.server = Broadcast(Limits())
 
 
-@pytest.mark.spec("10.12-2", "10.12-5", "10.12-7")
+@pytest.mark.spec("10.13-2", "10.13-5", "10.13-7")
 @pytest.mark.parametrize("seed", range(4))
 def test_a_group_survives_a_server_that_lost_all_its_data(seed: int) -> None:
     """Everybody is online: everybody talks again, nothing is shown twice, no key is used twice."""
@@ -175,7 +175,7 @@ def test_a_group_survives_a_server_that_lost_all_its_data(seed: int) -> None:
     assert world.texts("alice", group)[-1] == "without carol"
 
 
-@pytest.mark.spec("10.12-2", "10.12-7")
+@pytest.mark.spec("10.13-2", "10.13-7")
 @pytest.mark.parametrize("seed", range(4))
 def test_who_was_away_when_the_data_was_lost_comes_back(seed: int) -> None:
     world, group = talking(seed)
@@ -196,7 +196,7 @@ def test_who_was_away_when_the_data_was_lost_comes_back(seed: int) -> None:
     assert checkers.everything(world, group) == []
 
 
-@pytest.mark.spec("10.12-3")
+@pytest.mark.spec("10.13-3")
 def test_an_epoch_that_ended_before_the_loss_ends_for_who_was_away_too() -> None:
     """A removal closed the topic, then all was lost: who is behind is not left on a branch."""
     world, group = talking(11)
@@ -222,7 +222,7 @@ def test_an_epoch_that_ended_before_the_loss_ends_for_who_was_away_too() -> None
     assert checkers.everything(world, group) == []
 
 
-@pytest.mark.spec("10.12-6")
+@pytest.mark.spec("10.13-6")
 def test_slots_and_pools_are_published_again_once() -> None:
     world, group = talking(12)
     alice = world.devices["alice"]

@@ -1,4 +1,4 @@
-"""A member that is not heard of while this device sends (spec 10.13)."""
+"""A member that is not heard of while this device sends (spec 10.14)."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def say(room: Room, name: str, *without: str) -> None:
     room.settle(*without)
 
 
-@pytest.mark.spec("10.13-1")
+@pytest.mark.spec("10.14-1")
 def test_a_member_not_heard_of_for_48_hours_is_told_once(room: Room) -> None:
     say(room, "alice", "bob")
     for _ in range(5):
@@ -44,7 +44,7 @@ def test_a_member_not_heard_of_for_48_hours_is_told_once(room: Room) -> None:
     assert silent(room) == ["bob"]
 
 
-@pytest.mark.spec("10.13-1", "10.13-2")
+@pytest.mark.spec("10.14-1", "10.14-2")
 def test_who_is_heard_again_and_falls_silent_again_is_told_again(room: Room) -> None:
     for _ in range(2):
         say(room, "bob")
@@ -56,7 +56,7 @@ def test_who_is_heard_again_and_falls_silent_again_is_told_again(room: Room) -> 
     assert silent(room) == ["bob", "bob"]
 
 
-@pytest.mark.spec("10.13-2")
+@pytest.mark.spec("10.14-2")
 @pytest.mark.parametrize("sign", ["frame", "entry", "payload"])
 def test_what_counts_as_a_sign(room: Room, sign: str) -> None:
     say(room, "alice")
@@ -77,7 +77,7 @@ def test_what_counts_as_a_sign(room: Room, sign: str) -> None:
     assert silent(room) == []
 
 
-@pytest.mark.spec("10.13-2")
+@pytest.mark.spec("10.14-2")
 def test_what_anybody_could_have_made_is_no_sign(room: Room) -> None:
     """A refused letter, and garbage in the topic."""
     say(room, "alice")
@@ -89,7 +89,7 @@ def test_what_anybody_could_have_made_is_no_sign(room: Room) -> None:
     assert bob.device in room.seats["alice"].group.unheard
 
 
-@pytest.mark.spec("10.13-1")
+@pytest.mark.spec("10.14-1")
 def test_who_says_nothing_or_was_away_suspects_nobody(room: Room) -> None:
     """Alice sends nothing for days; then she was offline, and reads before she sends."""
     say(room, "alice")

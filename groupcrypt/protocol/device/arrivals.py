@@ -119,7 +119,7 @@ def history_lost(state: DeviceState, topic: TopicId, *, now: float, entropy: Ent
 
 
 def rewound(state: DeviceState, topic: TopicId, *, now: float, entropy: Entropy) -> Step:
-    """The server shows less of a topic than we have read: it lost data (spec 10.12, 13.5)."""
+    """The server shows less of a topic than we have read: it lost data (spec 10.13, 13.5)."""
 
     def act(work: Work) -> None:
         reading = work.state.groups.readings.get(topic)

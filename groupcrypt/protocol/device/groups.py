@@ -28,7 +28,7 @@ class Reading:
     read_token: bytes = field(repr=False)
     write_hash: bytes = field(repr=False)
     restart: int
-    closed: int | None  # the epoch of a topic that is only watched (spec 10.12)
+    closed: int | None  # the epoch of a topic that is only watched (spec 10.13)
 
 
 def reading_of(held: GroupState) -> Reading | None:

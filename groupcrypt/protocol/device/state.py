@@ -70,7 +70,7 @@ class DeviceCore:
     put_token: Bytes32  # of the pool of one-time prekeys
     take_token: Bytes32
     pool_next: U32  # number of the next one-time prekey
-    republished: U64  # when all of it was last published again (spec 10.12), milliseconds
+    republished: U64  # when all of it was last published again (spec 10.13), milliseconds
     pool_asked: U64  # when the server was last asked how many are left; 0: never
     prekeys_at: U64  # when the signed prekeys were renewed, milliseconds
     outbox_next: U64

@@ -146,7 +146,7 @@ def history_lost(turn: Turn) -> None:
 
 
 def rewound(turn: Turn) -> None:
-    """The server shows less of our topic than we have read of it (spec 10.12)."""
+    """The server shows less of our topic than we have read of it (spec 10.13)."""
     if rewinds.rewound(turn):
         jump.history_lost(turn)
         entries.again(turn)

@@ -299,7 +299,7 @@ def relay_confirm(turn: Turn, raw: bytes) -> None:
 
 
 def again(turn: Turn) -> None:
-    """A server lost its topic: our entry on its way, and our confirm, go again (spec 10.12)."""
+    """A server lost its topic: our entry on its way, and our confirm, go again (spec 10.13)."""
     core, head = turn.group.core, turn.group.head
     if core.pending is not None:
         turn.dropped.append(core.pending.upload)

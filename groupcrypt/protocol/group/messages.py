@@ -176,7 +176,7 @@ def _hold(turn: Turn, header: Header, frame: bytes, seq: int) -> None:
         raise UnknownChain("a frame on a chain that was replaced")
     held = dict(group.held)
     if any(item.frame == frame for item in held.values()):
-        return  # shown again (spec 10.12)
+        return  # shown again (spec 10.13)
     mine = [key for key, item in held.items() if item.device == device]
     if len(mine) >= limits.MAX_HELD_PER_SENDER:
         _overflow(turn, held, mine[0])

@@ -1,4 +1,4 @@
-"""A server that lost what it had shown, and how its topics come back (spec 10.12).
+"""A server that lost what it had shown, and how its topics come back (spec 10.13).
 
 Rules of this file:
 - The last records read of a topic are kept with their upload ids, within bounds: whoever finds them
@@ -41,7 +41,7 @@ def seen(group: GroupState, mid: bytes, body: bytes) -> bool:
 
 
 def closed(turn: Turn, base: Epoch) -> None:
-    """The topic of an epoch is over: what is kept of its end is watched from now on (10.12)."""
+    """The topic of an epoch is over: what is kept of its end is watched from now on (10.13)."""
     group = turn.group
     tail = [item for _, item in sorted(group.tail.items()) if item.segment == group.core.segment]
     turn.set(tail={})
@@ -56,7 +56,7 @@ def closed(turn: Turn, base: Epoch) -> None:
 
 
 def rewound(turn: Turn) -> bool:
-    """The topic that is read is shorter than what we read of it: it begins again (10.12).
+    """The topic that is read is shorter than what we read of it: it begins again (10.13).
 
     False if that was just found, or is nothing to us.
     """
@@ -78,7 +78,7 @@ def rewound(turn: Turn) -> bool:
 
 
 def watch_rewound(turn: Turn, number: int) -> None:
-    """A closed topic lost its end: append it again, as it stood (10.12)."""
+    """A closed topic lost its end: append it again, as it stood (10.13)."""
     watch = turn.group.watches.get(number)
     if watch is None or turn.now < watch.lost + QUIET_MS:
         return

@@ -71,8 +71,8 @@ class GroupCore:
     stalled: bool
     update_due: U64  # when this device heals itself next (spec 10.6)
     queued: U64  # contents taken so far; their order
-    quiet_until: U64  # after a loss of the server: nothing is authored before (spec 10.12)
-    echoed_at: U64  # when an own echo last counted (spec 10.13)
+    quiet_until: U64  # after a loss of the server: nothing is authored before (spec 10.13)
+    echoed_at: U64  # when an own echo last counted (spec 10.14)
     seen: U32  # messages opened since we last said what we saw (spec 10.11)
     heads_at: U64  # when that was; 0: not in this epoch
     answered: U32  # key requests answered in the minute that began then
@@ -148,7 +148,7 @@ class HeldFrame:
 
 @shape
 class TailRecord:
-    """One of the last records read of a topic, as it stood there (spec 10.12)."""
+    """One of the last records read of a topic, as it stood there (spec 10.13)."""
 
     segment: U32
     seq: U64
@@ -158,7 +158,7 @@ class TailRecord:
 
 @shape
 class Watch:
-    """A closed topic: what is kept of its end, to be appended again if it is lost (10.12)."""
+    """A closed topic: what is kept of its end, to be appended again if it is lost (10.13)."""
 
     segment: U32
     write_token: Bytes32
@@ -172,7 +172,7 @@ class Watch:
 
 @shape
 class Unheard:
-    """A device that was not heard since an echo of ours (spec 10.13)."""
+    """A device that was not heard since an echo of ours (spec 10.14)."""
 
     since: U64
     told: bool

@@ -1,4 +1,4 @@
-"""A member's device that is not heard of while this one sends (spec 10.13).
+"""A member's device that is not heard of while this one sends (spec 10.14).
 
 Rules of this file:
 - Nobody sends signs of life: what counts is what a device says anyway, and only if it is authentic.
