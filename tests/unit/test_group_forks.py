@@ -694,3 +694,19 @@ def test_a_new_group_names_the_one_it_continues(room: SplitRoom) -> None:
     made = groups.create(seat.me, wire.encode(data), now=room.now, entropy=seat.entropy)
     assert groups.continued(made) == named and made.id != old.id
     assert kinds([]) == []
+
+
+@pytest.mark.spec("10.12-4")
+def test_only_who_is_a_member_on_both_branches_weighs(room: SplitRoom) -> None:
+    entry = made_up(room, "carol", 2)
+    for by in ("alice", "dave"):
+        show(room, "bob", by, branch_letter(room, by, 2, entry))
+    (branch,) = room.seats["bob"].group.branches.values()
+    turn = room.turn("bob")
+    for changed, weight in (
+        (branch, 2),
+        (replace(branch, admins=()), 1),
+        (replace(branch, admins=(), voters=branch.admins), 0),
+        (replace(branch, voters=()), 0),
+    ):
+        assert forks.weight(turn, changed, ours=False) == weight
