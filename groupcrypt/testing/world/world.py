@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from groupcrypt.errors import LocalError, RemoteError
 from groupcrypt.testing.trace import WORLD
-from groupcrypt.testing.world.actions import BREAKING, Action, Leap, SendDirect
+from groupcrypt.testing.world.actions import BREAKING, Action, Leap, Send
 from groupcrypt.testing.world.doing import do
 from groupcrypt.testing.world.host import Broken
 from groupcrypt.testing.world.network import CALM, Faults
@@ -81,11 +81,13 @@ class World(Stage):
         return self
 
     def _cross(self) -> None:
-        """Letters go over a split of the server: then it has to be noticed."""
-        for one in self.devices:
-            for other in self.devices:
-                if (one in self.server.branches) != (other in self.server.branches):
-                    self.play(SendDirect(one, other, f"{one} asks how it goes"))
+        """Letters go over a split of the server: then it has to be noticed.
+
+        Whoever speaks in a new epoch gives its chain to all, with what it holds for the log.
+        """
+        for label in self.groups:
+            for name in self.devices:
+                self.play(Send(name, label, f"{name} asks how it goes"))
 
     def mend(self) -> None:
         """No more faults; everybody is on. Clocks stay as wrong as they are."""
