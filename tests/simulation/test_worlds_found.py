@@ -5,7 +5,7 @@ A test that is expected to fail is a fault that is known and not mended yet.
 
 import pytest
 
-from groupcrypt.testing.world import Broken, Faults, World, judge
+from groupcrypt.testing.world import Faults, World, judge
 from groupcrypt.testing.world.actions import (
     Add,
     Cut,
@@ -41,11 +41,6 @@ def test_who_was_removed_and_added_while_away_is_a_member_again() -> None:
     assert judge(world.settle()) == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=Broken,
-    reason="a request for a key raises `Exhausted` where the chain asked for can only be replaced",
-)
 def test_a_request_for_a_chain_that_is_over_does_not_raise() -> None:
     """Carol's chain is two fresh secrets old when somebody asks for it."""
     world = World(6, "alice bob carol dave eve frank", faults=Faults(delay=1.861), pace=0.5).play(

@@ -31,6 +31,7 @@ from groupcrypt.testing.room import Room
 from tests.unit.group_scene import (
     RANDOM,
     codes,
+    key_request,
     key_requests,
     kinds,
     late_chain,
@@ -295,6 +296,26 @@ def test_what_a_late_chain_cannot_open_is_sent_again(room: Room) -> None:
     room.settle()
     assert room.texts("carol")[-2:] == ["late", "second"]
     assert room.seats["carol"].group.held == {}
+
+
+@pytest.mark.spec("10.7-6")
+def test_a_chain_that_is_over_is_not_given_and_its_contents_are(room: Room) -> None:
+    """Two fresh secrets after its last frame nobody could follow bob's signing key."""
+    late_chain(room, "bob", "carol")
+    room.settle("carol")
+    for name in ("alice", "dave"):
+        room.propose(name, Op.UPDATE, UpdateData())
+        room.settle("carol")
+    bob, over = room.seats["bob"], own_chain(room, "bob")
+    assert sender_key.needs_distribution(over, bob.group.head.context(bob.group.id))
+    asked = key_request(room, "bob", 1, over.generation)
+    assert room.letter("bob", room.seats["carol"].device, LetterKind.KEY_REQUEST, asked) == []
+    assert [posted.letter.kind for posted in room.letters[-1:]] == [LetterKind.RESEND]
+    assert letters(room, LetterKind.DISTRIBUTION, by="bob") == []
+    room.settle()
+    room.send("bob", "on a new chain")
+    room.settle()
+    assert room.texts("carol")[-2:] == ["late", "on a new chain"]
 
 
 @pytest.mark.spec("10.7-7", "10.1-1")

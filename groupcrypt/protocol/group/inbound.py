@@ -185,15 +185,11 @@ def _key_request(turn: Turn, sender: DeviceId, asked: KeyRequest) -> None:
     _member(epoch, sender)
     if not requests.may_answer(turn):
         return
-    head = turn.group.head
-    if sender in head.roster.devices and head.own is not None and head.keys is not None:
-        context = head.context(turn.group.id)
-        body = sender_key.distribution(context, head.own)
-        turn.letters.append(Letter(sender, LetterKind.DISTRIBUTION, body))
-    base = turn.group.base
-    if base is not head and asked.epoch == base.number and base.own is not None:
-        body = sender_key.distribution(base.context(turn.group.id), base.own)
-        turn.letters.append(Letter(sender, LetterKind.DISTRIBUTION, body))
+    head, base = turn.group.head, turn.group.base
+    if sender in head.roster.devices and head.keys is not None:
+        _give_chain(turn, head, sender)
+    if base is not head and asked.epoch == base.number:
+        _give_chain(turn, base, sender)
     again: dict[int, list[tuple[bytes, bytes]]] = {}
     for item in turn.group.sent.values():
         if (item.epoch, item.generation) == (asked.epoch, asked.generation):
@@ -201,6 +197,14 @@ def _key_request(turn: Turn, sender: DeviceId, asked: KeyRequest) -> None:
     for iteration, contents in sorted(again.items()):
         resend = Resend(turn.group.id, asked.epoch, asked.generation, iteration, tuple(contents))
         turn.letters.append(Letter(sender, LetterKind.RESEND, wire.encode(resend)))
+
+
+def _give_chain(turn: Turn, epoch: Epoch, device: DeviceId) -> None:
+    """Our chain of an epoch; one that is over goes to nobody: the next frame brings another."""
+    context, own = epoch.context(turn.group.id), epoch.own
+    if own is not None and not sender_key.needs_distribution(own, context):
+        body = sender_key.distribution(context, own)
+        turn.letters.append(Letter(device, LetterKind.DISTRIBUTION, body))
 
 
 def _vouch_request(turn: Turn, sender: DeviceId, asked: VouchRequest) -> None:
