@@ -102,6 +102,13 @@ class InvalidCard(LocalError):
     spec = "02.5"
 
 
+class InvalidLink(LocalError):
+    """The text is not a linking text, of another version or server, or of a device not wanted."""
+
+    code = "invalid-link"
+    spec = "02.8"
+
+
 class RemoteError(GroupcryptError):
     """A peer, the server or a file sent what we refuse. Nothing changed; the input is dropped."""
 

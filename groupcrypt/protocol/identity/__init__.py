@@ -1,6 +1,6 @@
 """Identity: accounts and devices, the cards and numbers by which people know each other (spec 02).
 
-One file per noun: `certificates`, `device_lists`, `slots`, `cards`, `display`. An account is one
+One file per noun: `certificates`, `device_lists`, `slots`, `cards`, `links`, `display`. An account is one
 Ed25519 key; it signs a list of at most eight devices. Callers import from here.
 """
 
@@ -22,6 +22,12 @@ from groupcrypt.protocol.identity.display import check_name as check_name
 from groupcrypt.protocol.identity.display import clean_text as clean_text
 from groupcrypt.protocol.identity.display import safety_number as safety_number
 from groupcrypt.protocol.identity.display import verification_code as verification_code
+from groupcrypt.protocol.identity.links import LinkText as LinkText
+from groupcrypt.protocol.identity.links import countersign as countersign
+from groupcrypt.protocol.identity.links import make_answer as make_answer
+from groupcrypt.protocol.identity.links import make_offer as make_offer
+from groupcrypt.protocol.identity.links import read_answer as read_answer
+from groupcrypt.protocol.identity.links import read_offer as read_offer
 from groupcrypt.protocol.identity.slots import AccountRecord as AccountRecord
 from groupcrypt.protocol.identity.slots import DeviceEntry as DeviceEntry
 from groupcrypt.protocol.identity.slots import open_slot as open_slot

@@ -5,8 +5,6 @@ Rules of this file:
 - Whatever is wrong with a card is said in words a user can act on, as `InvalidCard`.
 """
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import Annotated, Final, Self
 
@@ -14,8 +12,7 @@ from groupcrypt.errors import InvalidCard, RemoteError
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.identifiers import AccountId
 from groupcrypt.protocol.identity.certificates import AccountPublic
-from groupcrypt.protocol.identity.display import to_text
-from groupcrypt.protocol.primitives import digest
+from groupcrypt.protocol.identity.packed import check_server, pack, unpack
 from groupcrypt.protocol.wire import Bytes32, Text, decode, encode, shape
 
 
@@ -28,8 +25,8 @@ class _CardFields:
     slot_key: Bytes32
 
 
-_CARD_PREFIX: Final = f"groupcrypt:{limits.VERSION}:"
-_CARD_CHECK_BYTES: Final = 4
+_SCHEME: Final = "groupcrypt"
+_LABEL: Final = "card"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,48 +49,17 @@ class Card:
                 self.slot_key,
             )
         )
-        check = digest("card", fields)[:_CARD_CHECK_BYTES]
-        return _CARD_PREFIX + to_text(check + fields)
+        return pack(_SCHEME, _LABEL, fields)
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a card; spaces and line breaks do not matter. Raises `InvalidCard` (spec 02.5)."""
-        packed = "".join(text.split())
-        scheme, _, rest = packed.partition(":")
-        version, _, body = rest.partition(":")
-        if scheme != "groupcrypt" or not body:
-            raise InvalidCard(f'a contact card begins with "{_CARD_PREFIX}"')
-        if version != str(limits.VERSION):
-            raise InvalidCard("a contact card of another version; one of you needs an upgrade")
-        raw = _from_text(body)
-        fields = raw[_CARD_CHECK_BYTES:]
-        if digest("card", fields)[:_CARD_CHECK_BYTES] != raw[:_CARD_CHECK_BYTES]:
-            raise InvalidCard("a contact card with a wrong checksum; copy all of it again")
         try:
+            fields = unpack(_SCHEME, _LABEL, text, limits.MAX_CARD_BYTES)
             card = decode(_CardFields, fields, limits.MAX_CARD_BYTES)
+            check_server(card.server)
         except RemoteError as error:
             raise InvalidCard(f"a contact card with unusable fields: {error}") from None
-        _check_server(card.server)
+        except ValueError as error:
+            raise InvalidCard(f"a contact card {error}") from None
         return cls(card.account, card.server, card.server_key, card.slot_name, card.slot_key)
-
-
-def _from_text(text: str) -> bytes:
-    if len(text) > 2 * limits.MAX_CARD_BYTES:
-        raise InvalidCard("a contact card is shorter than this; copy only the card")
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidCard("a contact card with characters that do not belong in it") from None
-    if to_text(raw) != text:
-        raise InvalidCard("a contact card with characters that do not belong in it")
-    return raw
-
-
-def _check_server(server: str) -> None:
-    host, _, port = server.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    plain = host.isascii() and host.isprintable() and not set(host) & set(" /@?#\\")
-    if not host or not plain or (":" in host) != bracketed:
-        raise InvalidCard('a contact card whose server is not "host:port"')
-    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16 and port[0] != "0"):
-        raise InvalidCard("a contact card whose server has no valid port")
