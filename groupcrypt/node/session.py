@@ -179,7 +179,7 @@ class Session:
         """Up to where the device has read a topic, counting steps not yet committed."""
         state = self._core.front
         if item.kind == TopicKind.MAILBOX:
-            for mailbox in (state.core.first, state.core.second):
+            for mailbox in device.mailboxes(state):
                 if mailbox.read_token == item.read_token:
                     return mailbox.cursor
             return None
@@ -192,12 +192,20 @@ class Session:
         """Follow the device's subscriptions: new topics on, old ones off."""
         core = self._core
         followed: object = None
+        linking: object = None
         full = False
         while True:
             changed, state = core.changed, core.state
             turned = device.full(state) is not full
-            if self._forgotten or turned or state.groups.readings is not followed:
+            mailboxes = len(device.mailboxes(state))
+            if (
+                self._forgotten
+                or turned
+                or state.groups.readings is not followed
+                or mailboxes != linking
+            ):
                 self._forgotten, followed = False, state.groups.readings
+                linking = mailboxes
                 full = device.full(state)
                 await self._follow(state)
             await changed.wait()

@@ -49,6 +49,17 @@ class DirectReceived:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class DirectSent:
+    """A direct message that another device of this account sent, and to whom."""
+
+    to: AccountId
+    device: DeviceId
+    message: MessageId
+    said: Said
+    inbox: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class MessageSettled:
     """Own group content was seen in its topic before the close: every member gets it."""
 
@@ -286,6 +297,20 @@ class IdentityAlarm:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class DeviceLinked:
+    """The own account lists this device now; it may be the one that tells it (spec 12.9)."""
+
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DeviceRevoked:
+    """The own account does not list this device any more; it may be this one (spec 12.9)."""
+
+    device: DeviceId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class SessionStarted:
     """A pairwise session with a device began; not `proven` if it replaced one without proof."""
 
@@ -310,6 +335,7 @@ class UploadRefused:
 Event = (
     MessageReceived
     | DirectReceived
+    | DirectSent
     | MessageSettled
     | MessageFailed
     | GroupJoined
@@ -334,6 +360,8 @@ Event = (
     | RolledBack
     | ContactSeen
     | IdentityAlarm
+    | DeviceLinked
+    | DeviceRevoked
     | SessionStarted
     | SessionWedged
     | UploadRefused

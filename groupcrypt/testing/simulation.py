@@ -25,6 +25,7 @@ from groupcrypt.protocol.broadcast import (
     Refused,
     SlotGet,
     SlotValue,
+    TopicKind,
 )
 from groupcrypt.protocol.content import Content, TextContent
 from groupcrypt.protocol.device.state import DeviceState, OutboxRow, Step, TopicRecord
@@ -109,6 +110,31 @@ class Simulation:
         made.adopt(step)
         self.devices[name] = made
         return made
+
+    def link(self, holder: str, name: str) -> Device:
+        """A new device `name` of the account that `holder` holds; listed once all is quiet."""
+        entropy = SeededEntropy(self.seed).fork(name)
+        new = device.new_device("sim:1", PIN, entropy)
+        self._do(holder, lambda d: device.link(d.state, new.text, now=self.now, entropy=d.entropy))
+        self.settle_uploads(self.devices[holder])
+        box = new.mailbox
+        request = Read(
+            box.read_token, broadcast.token_hash(box.write_token), 0, 1, TopicKind.MAILBOX
+        )
+        page = self.server.answer(request, now=int(self.now))
+        assert isinstance(page, Page), "the offer is not there"
+        entry = page.entries[0]
+        offer = TopicRecord(request.topic, entry.seq, 0, bytes(entry.mid), bytes(entry.body))
+        step = device.offered(new, offer, now=self.now, entropy=entropy)
+        made = Device(name, entropy, step.state, dict(new.rows))
+        made.adopt(step)
+        self.devices[name] = made
+        return made
+
+    def revoke(self, holder: str, name: str) -> None:
+        """`holder` signs a list without the device `name` of its account."""
+        gone = self.devices[name].state.device
+        self._do(holder, lambda d: device.revoke(d.state, gone, now=self.now, entropy=d.entropy))
 
     def introduce(self, one: str, other: str) -> None:
         """`one` imports the card of `other`."""

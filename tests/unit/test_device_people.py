@@ -85,6 +85,7 @@ def record_with(state: DeviceState, listed: DeviceList) -> bytes:
 def slot_with(state: DeviceState, listed: DeviceList, version: int) -> SlotValue:
     """The account's slot as the server shows it after this list was published."""
     slot = state.core.account_slot
+    assert slot is not None
     value = seal_slot(slot.opening, record_with(state, listed), RANDOM)
     put = sign_slot(slot.signing, version, value)
     return SlotValue(put.public, put.version, put.value, put.signature)
@@ -142,7 +143,9 @@ def test_the_shell_of_the_simulation_fetches_it() -> None:
     alice, dave = world.devices["alice"], world.devices["dave"]
     listed = with_more(alice.state)
     held = slot_with(alice.state, listed, 2)
-    put = sign_slot(alice.state.core.account_slot.signing, 2, held.value)
+    slot = alice.state.core.account_slot
+    assert slot is not None
+    put = sign_slot(slot.signing, 2, held.value)
     world.server.answer(put, now=int(world.now))
     assert world.server.answer(SlotGet(put.name), now=int(world.now)) == held
     made = Work(alice.state, world.now, RANDOM)

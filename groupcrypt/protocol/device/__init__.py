@@ -7,8 +7,9 @@ Rules of this file:
   caller asked for something impossible and nothing changed.
 
 Making, opening and ageing are in `life`, what the application asks in `calls`, what the server
-brings in `arrivals`, what can be read in `views`. Below them: `account` (what we publish),
-`people`, `strangers`, `sessions`, `post` (letters), `rooms` (groups), `records` (the store).
+brings in `arrivals`, own devices in `linking`, what can be read in `views`. Below them: `account`
+(what we publish), `lists` (own ones), `people`, `strangers`, `sessions`, `post` (letters), `rooms`
+(groups), `records` (the store).
 """
 
 from groupcrypt.protocol.device.account import card
@@ -48,12 +49,21 @@ from groupcrypt.protocol.device.calls import (
     withdraw,
 )
 from groupcrypt.protocol.device.life import create, load, next_tick, opened, restored, tick
+from groupcrypt.protocol.device.linking import (
+    NewDevice,
+    link,
+    load_new,
+    new_device,
+    offered,
+    revoke,
+)
 from groupcrypt.protocol.device.views import (
     Subscription,
     describe,
     full,
     group_topic,
     mailbox_topic,
+    mailboxes,
     pending,
     subscriptions,
     unread,
@@ -61,6 +71,7 @@ from groupcrypt.protocol.device.views import (
 
 __all__ = [
     "PASSING",
+    "NewDevice",
     "Subscription",
     "accept_identity",
     "add_contact",
@@ -78,9 +89,14 @@ __all__ = [
     "history_lost",
     "keep_members",
     "leave",
+    "link",
     "load",
+    "load_new",
     "mailbox_topic",
+    "mailboxes",
+    "new_device",
     "next_tick",
+    "offered",
     "opened",
     "passes",
     "pending",
@@ -91,6 +107,7 @@ __all__ = [
     "remove_data",
     "replied",
     "restored",
+    "revoke",
     "rewound",
     "role_data",
     "safety_number",

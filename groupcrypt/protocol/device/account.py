@@ -18,6 +18,7 @@ from groupcrypt.protocol.broadcast import (
 )
 from groupcrypt.protocol.device.state import DeviceCore, DeviceState, Mailbox, OwnSlot, Work
 from groupcrypt.protocol.handshake import Prekeys
+from groupcrypt.protocol.identifiers import AccountId
 from groupcrypt.protocol.identity import (
     AccountRecord,
     Card,
@@ -40,15 +41,52 @@ def found(
     signing, dh = SigningKey.generate(entropy), DhPrivate.generate(entropy)
     certificate = identity.certify(account_key, signing, dh)
     listed = identity.make_device_list(account_key, None, [certificate])
-    core = DeviceCore(
-        identity=LocalIdentity(certificate, signing, dh),
-        account_key=account_key,
-        device_list=listed.raw,
+    slot = OwnSlot(SigningKey.generate(entropy), entropy(32), 0)
+    card = Card(
+        AccountId(account_key.public),
+        server,
+        server_key,
+        broadcast.slot_name(slot.signing.public),
+        slot.opening,
+    )
+    core = first_core(
+        LocalIdentity(certificate, signing, dh),
+        OwnSlot(SigningKey.generate(entropy), entropy(32), 0),
+        listed=listed.raw,
+        card=card,
         name=name,
-        server=server,
-        server_key=server_key,
-        account_slot=OwnSlot(SigningKey.generate(entropy), entropy(32), 0),
-        device_slot=OwnSlot(SigningKey.generate(entropy), entropy(32), 0),
+        now=now,
+        entropy=entropy,
+    )
+    core = replace(core, account_key=account_key, account_slot=slot)
+    return DeviceState(core, Prekeys(handshake.make_signed_prekeys(1, now, entropy)))
+
+
+def first_core(
+    me: LocalIdentity,
+    device_slot: OwnSlot,
+    *,
+    listed: bytes,
+    card: Card,
+    name: str,
+    now: float,
+    entropy: Entropy,
+) -> DeviceCore:
+    """What a device begins with that does not hold the account key (spec 12.2, 12.9)."""
+    return DeviceCore(
+        identity=me,
+        account_key=None,
+        device_list=listed,
+        lists_before=(),
+        others=(),
+        list_asked=0,
+        linking=None,
+        name=name,
+        server=card.server,
+        server_key=card.server_key,
+        account_slot=None,
+        card=str(card),
+        device_slot=device_slot,
         first=Mailbox(entropy(32), entropy(32), 0, 0),
         second=Mailbox(entropy(32), entropy(32), 0, 0),
         put_token=entropy(32),
@@ -60,30 +98,29 @@ def found(
         outbox_next=1,
         inbox_next=1,
     )
-    prekeys = Prekeys(handshake.make_signed_prekeys(1, now, entropy))
-    return DeviceState(core, prekeys)
 
 
 def card(state: DeviceState) -> Card:
     """What to give to somebody, so that they can reach this account (spec 02.5)."""
-    core = state.core
-    return Card(
-        state.account,
-        core.server,
-        core.server_key,
-        broadcast.slot_name(core.account_slot.signing.public),
-        core.account_slot.opening,
+    return Card.parse(state.core.card)
+
+
+def own_entry(core: DeviceCore) -> DeviceEntry:
+    """Where this device's bundle lies (spec 02.4)."""
+    return DeviceEntry(
+        core.identity.device,
+        broadcast.slot_name(core.device_slot.signing.public),
+        core.device_slot.opening,
     )
 
 
 def own_record(core: DeviceCore) -> AccountRecord:
     """The value of this account's slot (spec 02.4)."""
-    entry = DeviceEntry(
-        core.identity.device,
-        broadcast.slot_name(core.device_slot.signing.public),
-        core.device_slot.opening,
+    listed = {each.device for each in stored_device_list(core.device_list).devices}
+    entries = (own_entry(core), *core.others)
+    return AccountRecord(
+        core.device_list, tuple(entry for entry in entries if entry.device in listed), core.name
     )
-    return AccountRecord(core.device_list, (entry,), core.name)
 
 
 def own_list(state: DeviceState) -> DeviceList:
@@ -92,8 +129,10 @@ def own_list(state: DeviceState) -> DeviceList:
 
 
 def publish_account(work: Work) -> None:
-    """Put the account's record into its slot (spec 12.2)."""
+    """Put the account's record into its slot, on the device that may (spec 12.2)."""
     core = work.state.core
+    if core.account_slot is None:
+        return
     slot = replace(core.account_slot, version=core.account_slot.version + 1)
     value = identity.seal_slot(slot.opening, wire.encode(own_record(core)), work.entropy)
     work.post(write_request(0, broadcast.sign_slot(slot.signing, slot.version, value)))
@@ -120,7 +159,8 @@ def publish_device(work: Work) -> None:
 def newest_put(core: DeviceCore, put: SlotPut) -> int:
     """The highest version this store knows of the own slot that `put` is about."""
     own = (core.account_slot, core.device_slot)
-    return max((slot.version for slot in own if slot.signing.public == put.public), default=0)
+    found = (slot for slot in own if slot is not None and slot.signing.public == put.public)
+    return max((slot.version for slot in found), default=0)
 
 
 def skip_versions(work: Work) -> None:

@@ -22,7 +22,7 @@ from groupcrypt.protocol.broadcast import (
     token_hash,
     write_request,
 )
-from groupcrypt.protocol.device import account, life, people, post, rooms, sessions
+from groupcrypt.protocol.device import account, life, linking, people, post, rooms, sessions
 from groupcrypt.protocol.device.groups import Reading
 from groupcrypt.protocol.device.state import (
     DeviceState,
@@ -66,6 +66,7 @@ def _receive(work: Work, record: TopicRecord) -> None:
                 _mail(work, record)
                 _advance_mailbox(work, name, record.seq)
             return
+    linking.receive(work, record)
 
 
 def _show(turn: Turn, reading: Reading, record: TopicRecord) -> None:
@@ -87,7 +88,8 @@ def _mail(work: Work, record: TopicRecord) -> None:
     for item in items:
         before = work.state
         try:
-            rooms.receive_item(work, sender, item.kind, item.body)
+            take = linking.receive_item if item.kind in linking.OWN else rooms.receive_item
+            take(work, sender, item.kind, item.body)
         except RemoteError as error:
             work.state = before
             work.events.append(Rejected(error.code, None, f"letter: {error}"))
@@ -147,6 +149,7 @@ def _mailbox_lost(work: Work, topic: TopicId) -> None:
         mailbox: Mailbox = getattr(work.state.core, name)
         if mailbox_topic(mailbox) == topic:
             work.set_core(**{name: Mailbox(mailbox.write_token, mailbox.read_token, 0, 0)})
+    linking.mailbox_lost(work, topic)
 
 
 def replied(state: DeviceState, number: int, reply: Reply, *, now: float, entropy: Entropy) -> Step:
@@ -219,7 +222,8 @@ def record_arrived(
         before = work.state
         try:
             if held is not None:
-                people.record_arrived(work, account, held)
+                with linking.greeting(work, account):
+                    people.record_arrived(work, account, held)
         except RemoteError as error:
             work.state = before
             work.events.append(Rejected(error.code, None, f"account record: {error}"))

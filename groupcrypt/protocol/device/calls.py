@@ -13,12 +13,12 @@ from groupcrypt.protocol import membership, wire
 from groupcrypt.protocol.broadcast import SlotValue
 from groupcrypt.protocol.content import Content, LeaveContent, write_content
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import people, post, rooms, sessions
+from groupcrypt.protocol.device import linking, lists, people, post, rooms, sessions
 from groupcrypt.protocol.device.state import DeviceState, Step, Work
 from groupcrypt.protocol.device.step import step
 from groupcrypt.protocol.events import GroupJoined
 from groupcrypt.protocol.group import GroupState, LetterKind, Turn
-from groupcrypt.protocol.group.letters import Direct
+from groupcrypt.protocol.group.letters import Direct, Sent
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 from groupcrypt.protocol.identity import Card, check_name
 from groupcrypt.protocol.membership import (
@@ -39,11 +39,12 @@ def add_contact(
     state: DeviceState, contact: Card, held: SlotValue, *, now: float, entropy: Entropy
 ) -> Step:
     """Import a card with the slot value it names; raises a `RemoteError` if they do not fit."""
-    return step(state, now, entropy, lambda work: _ignore(people.add_contact(work, contact, held)))
 
+    def act(work: Work) -> None:
+        account = people.add_contact(work, contact, held)
+        linking.share_contact(work, account)
 
-def _ignore(_: object) -> None:
-    pass
+    return step(state, now, entropy, act)
 
 
 def accept_identity(
@@ -72,16 +73,20 @@ def send_direct(
     now: float,
     entropy: Entropy,
 ) -> Step:
-    """Send a content to every device of another account (spec 12.3); may raise a `LocalError`."""
+    """Send to another account's devices and our own others (12.3); may raise a `LocalError`."""
 
     def act(work: Work) -> None:
         if account == work.state.account:
             raise NotPermitted("a direct message goes to another account")
+        lists.check_listed(work.state)
         people.person_of(work.state, account)
         raw = write_content(content, time=work.ms)
         body = wire.encode(Direct(message, raw))
         for device in people.devices_of(work.state, account):
             post.queue(work, device, account, LetterKind.DIRECT, body)
+        copy = wire.encode(Sent(account, message, raw))
+        for device in people.devices_of(work.state, work.state.account):
+            post.queue(work, device, work.state.account, LetterKind.SENT, copy)
 
     return step(state, now, entropy, act)
 
@@ -93,6 +98,7 @@ def create_group(state: DeviceState, name: str, *, now: float, entropy: Entropy)
     """Make a group whose only member is this account; the event names it (spec 10.2)."""
 
     def act(work: Work) -> None:
+        lists.check_listed(work.state)
         settings = Settings(check_name(name))
         _found(work, GenesisData(work.state.core.device_list, settings, entropy(32)))
 
@@ -106,6 +112,7 @@ def continue_in_new(state: DeviceState, group: GroupId, *, now: float, entropy: 
     """
 
     def act(work: Work) -> None:
+        lists.check_listed(work.state)
         old = group_state(work.state, group)
         named = (old.id, old.core.head, old.hashes[-1])
         mine = work.state.core.device_list
@@ -119,6 +126,7 @@ def _found(work: Work, genesis: GenesisData) -> None:
     work.set_group(made)
     name, continues = genesis.settings.name, groups.continued(made)
     work.events.append(GroupJoined(made.id, 0, name, work.state.account, continues))
+    rooms.run(work, made.id, groups.introduce)
 
 
 def add_members(
@@ -132,13 +140,14 @@ def add_members(
     """Want contacts added; done when a `MembershipChanged` says so (spec 10.5)."""
 
     def act(work: Work) -> None:
+        lists.check_listed(work.state)
         known = [people.person_of(work.state, account) for account in accounts]
-        lists = tuple(people.device_list_of(person).raw for person in known)
+        listed = tuple(people.device_list_of(person).raw for person in known)
         addresses = (
             wire.encode(own.own_record(work.state.core)),
             *(person.record for person in known),
         )
-        data = wire.encode(AddData(lists))
+        data = wire.encode(AddData(listed))
         rooms.run(work, group, lambda turn: groups.propose(turn, Op.ADD, data, addresses))
 
     return step(state, now, entropy, act)

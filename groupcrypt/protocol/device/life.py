@@ -6,7 +6,7 @@ Rules of this file:
 """
 
 from groupcrypt.protocol import group as groups
-from groupcrypt.protocol.device import account, post, records, rooms, sessions, strangers
+from groupcrypt.protocol.device import account, linking, post, records, rooms, sessions, strangers
 from groupcrypt.protocol.device.state import DeviceState, Step, Work
 from groupcrypt.protocol.device.step import step
 from groupcrypt.protocol.events import RolledBack
@@ -35,7 +35,12 @@ def opened(state: DeviceState, *, now: float, entropy: Entropy) -> Step:
 
     The server refuses it if this store is an older copy of itself, which `replied` then heals.
     """
-    return step(state, now, entropy, account.publish_device)
+
+    def act(work: Work) -> None:
+        account.publish_device(work)
+        linking.follow_all(work)
+
+    return step(state, now, entropy, act)
 
 
 def restored(state: DeviceState, *, now: float, entropy: Entropy) -> Step:
@@ -69,6 +74,7 @@ def _tick(work: Work) -> None:
         account.ask_pool(work)
         sessions.prune(work)
         strangers.forget(work)
+        linking.follow_all(work)
     for group in work.state.groups.due(work.ms):
         rooms.run(work, group, groups.tick)
     for device, peer in work.state.peers.items():

@@ -9,7 +9,7 @@ Rules of this file:
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from groupcrypt.errors import RemoteError, StoreCorrupt, StoreVersion
+from groupcrypt.errors import NotPermitted, RemoteError, StoreCorrupt, StoreVersion
 from groupcrypt.protocol import handshake, membership, pairwise, wire
 from groupcrypt.protocol.device.groups import Groups
 from groupcrypt.protocol.device.state import (
@@ -54,6 +54,7 @@ from groupcrypt.protocol.sender_key import (
 K = TypeVar("K")
 V = TypeVar("V")
 SCHEMA: Final = b"1"
+NEW_DEVICE: Final = b"link"  # of a device that waits for an account (spec 12.9)
 MAX_ROW: Final = 1 << 24
 Changes = dict[bytes, bytes | None]
 Rows = Mapping[bytes, bytes]
@@ -254,6 +255,8 @@ def load(rows: Rows) -> DeviceState:
     schema = rows.get(b"schema")
     if schema != SCHEMA:
         raise StoreVersion("the store holds no device of this version; was it made by a newer one?")
+    if NEW_DEVICE in rows:
+        raise NotPermitted("this device waits to be linked: show its text to the account's device")
     try:
         return _load(rows)
     except (RemoteError, KeyError, ValueError, TypeError) as error:
@@ -385,4 +388,4 @@ def _load_epoch(rows: dict[bytes, bytes]) -> Epoch:
     )
 
 
-__all__ = ["Changes", "diff", "load"]
+__all__ = ["NEW_DEVICE", "SCHEMA", "Changes", "Rows", "diff", "load"]

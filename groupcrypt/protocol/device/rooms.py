@@ -21,7 +21,7 @@ from groupcrypt.protocol import sender_key, wire
 from groupcrypt.protocol.broadcast import Append, read_request, token_hash, write_request
 from groupcrypt.protocol.content import Internal, read_content
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import post, strangers
+from groupcrypt.protocol.device import lists, post, strangers
 from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import Address, InboxRow, OutboxRow, Stray, Work
 from groupcrypt.protocol.events import (
@@ -79,6 +79,8 @@ def run(work: Work, group: GroupId, act: Callable[[Turn], None]) -> None:
         raise UnknownGroup("no group with this id is held here")
     turn = Turn(state, work.me, work.ms, work.entropy)
     act(turn)
+    if turn.group.roster is not state.roster:
+        lists.follow(work.state.core, turn)
     absorb(work, turn)
 
 
@@ -250,15 +252,22 @@ def _direct(work: Work, sender: Sender, letter: Direct) -> None:
     if isinstance(said.content, Internal):
         raise NotAllowed("a content for a group outside of one")
     message = MessageId(letter.message)
+    if seen_direct(work, device, message):
+        return
+    strangers.room_for_message(work.state, account)
+    number = take(work, InboxRow(0, None, 0, account, device, message, letter.content, proven))
+    work.events.append(DirectReceived(account, device, message, said, proven, number))
+
+
+def seen_direct(work: Work, device: DeviceId, message: MessageId) -> bool:
+    """Whether a device's direct message was taken before; from now on it was (spec 12.3)."""
     peer = work.state.peers[device]
     known = peer.core.directs
     if any(known[at : at + 16] == message for at in range(0, len(known), 16)):
-        return
-    strangers.room_for_message(work.state, account)
+        return True
     core = replace(peer.core, directs=(known + message)[-16 * 64 :])
     work.set_peer(device, replace(peer, core=core))
-    number = take(work, InboxRow(0, None, 0, account, device, message, letter.content, proven))
-    work.events.append(DirectReceived(account, device, message, said, proven, number))
+    return False
 
 
 def group_of(kind: LetterKind, body: bytes) -> GroupId:
@@ -344,6 +353,7 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     work.events.append(GroupJoined(group, joined.core.head, name, account, continues))
     if joined.branches:
         run(work, group, groups.announce)
+    run(work, group, lambda turn: lists.follow(work.state.core, turn))
     for stray in mine:
         if stray.kind not in (LetterKind.LOG_PART, LetterKind.WELCOME):
             _give(work, group, stray)

@@ -11,7 +11,6 @@ from groupcrypt.errors import (
     AuthenticationFailed,
     NotListed,
     RemoteError,
-    UnknownDevice,
     UnknownPrekey,
     UnknownResumption,
 )
@@ -87,10 +86,7 @@ def start(
     account = AccountId(peer.core.account)
     if bundle.body.certificate.account != account:
         raise AuthenticationFailed("the bundle belongs to another account")
-    person = work.state.people.get(account)
-    if person is None:
-        raise UnknownDevice("no contact with this id: import its contact card first")
-    theirs, mine = people.device_list_of(person), own.own_list(work.state)
+    theirs, mine = people.list_of(work.state, account), own.own_list(work.state)
     session = pairwise.start(
         work.me,
         bundle,

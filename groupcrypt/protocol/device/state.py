@@ -16,7 +16,7 @@ from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.group import GroupState, Upload
 from groupcrypt.protocol.handshake import Prekeys
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
-from groupcrypt.protocol.identity import LocalIdentity
+from groupcrypt.protocol.identity import DeviceEntry, LinkText, LocalIdentity
 from groupcrypt.protocol.pairwise import Session
 from groupcrypt.protocol.primitives import Entropy, SigningKey
 from groupcrypt.protocol.wire import (
@@ -54,16 +54,41 @@ class OwnSlot:
 
 
 @shape
+class Stated:
+    """A device list of its account that a device named, and we do not hold (spec 12.2)."""
+
+    version: U32
+    hash: Bytes32
+    asked_at: U64  # when the account's slot was last read for it, milliseconds; 0: never
+
+
+@shape
+class Linking:
+    """An exchange with a device that becomes one of this account, on either side (spec 12.9)."""
+
+    text: LinkText
+    mailbox: Mailbox  # in which the other one's part comes
+
+
+ListBytes = Annotated[bytes, Blob(1, limits.MAX_DEVICE_LIST_BYTES)]
+
+
+@shape
 class DeviceCore:
     """The device itself (spec 12.1)."""
 
     identity: LocalIdentity
     account_key: SigningKey | None  # only on the device that holds the account (spec 02.2)
-    device_list: Annotated[bytes, Blob(1, limits.MAX_DEVICE_LIST_BYTES)]
+    device_list: ListBytes
+    lists_before: Annotated[tuple[ListBytes, ...], Many(limits.MAX_ACCOUNT_DEVICES)]
+    others: Annotated[tuple[DeviceEntry, ...], Many(limits.MAX_ACCOUNT_DEVICES)]  # own devices
+    list_asked: U64  # when a linked device last read the account's slot, milliseconds
+    linking: Linking | None
     name: Annotated[str, Text(limits.MAX_NAME_BYTES)]
     server: Annotated[str, Text(256)]
     server_key: Bytes32
-    account_slot: OwnSlot
+    account_slot: OwnSlot | None  # only on the device that holds the account
+    card: Annotated[str, Text(1024)]  # this account's
     device_slot: OwnSlot
     first: Mailbox  # published: first messages only
     second: Mailbox  # its token is given inside sessions
@@ -83,15 +108,6 @@ class SeenSlot:
 
     name: Bytes32
     version: U64
-
-
-@shape
-class Stated:
-    """A device list of its account that a device named, and we do not hold (spec 12.2)."""
-
-    version: U32
-    hash: Bytes32
-    asked_at: U64  # when the account's slot was last read for it, milliseconds; 0: never
 
 
 @shape
@@ -196,6 +212,7 @@ class InboxRow:
     message: Bytes16
     content: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
     proven: bool
+    to: Bytes32 | None = None  # of an own device's direct message: whom it was sent to
 
 
 @shape
@@ -317,6 +334,7 @@ __all__ = [
     "DeviceState",
     "InboxRow",
     "Item",
+    "Linking",
     "Mailbox",
     "Many",
     "OutboxRow",

@@ -19,7 +19,7 @@ STRANGER_MS = limits.STRANGER_SECONDS * 1000
 
 def is_stranger(state: DeviceState, account: AccountId) -> bool:
     """Whether we neither took its card nor share a group with it (spec 12.8)."""
-    return not (_has_card(state, account) or account in _fellows(state))
+    return not _known(state, account, _fellows(state))
 
 
 def place_for(state: DeviceState, account: AccountId, ms: int) -> DeviceId | None:
@@ -91,7 +91,7 @@ def _fellows(state: DeviceState) -> set[AccountId]:
 
 
 def _known(state: DeviceState, account: AccountId, fellows: set[AccountId]) -> bool:
-    return account in fellows or _has_card(state, account)
+    return account == state.account or account in fellows or _has_card(state, account)
 
 
 def _has_card(state: DeviceState, account: AccountId) -> bool:

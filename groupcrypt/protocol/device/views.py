@@ -33,6 +33,13 @@ def mailbox_topic(mailbox: Mailbox) -> TopicId:
     )
 
 
+def mailboxes(state: DeviceState) -> tuple[Mailbox, ...]:
+    """The mailboxes read now: first, second, and that of a linking under way (spec 12.9)."""
+    core = state.core
+    both = (core.first, core.second)
+    return both if core.linking is None else (*both, core.linking.mailbox)
+
+
 def group_topic(held: GroupState) -> TopicId | None:
     """The topic a group reads now."""
     reading = reading_of(held)
@@ -57,7 +64,7 @@ def subscriptions(state: DeviceState) -> tuple[Subscription, ...]:
             TopicKind.MAILBOX,
             0,
         )
-        for mailbox in (state.core.first, state.core.second)
+        for mailbox in mailboxes(state)
     ]
     found += [
         Subscription(

@@ -133,6 +133,19 @@ def refused(turn: Turn, mid: bytes) -> None:
     _after(turn)
 
 
+def want(turn: Turn, op: Op, data: bytes, addresses: tuple[bytes, ...]) -> None:
+    """Want a change as soon as it can be made; as `propose`, but it need not be possible now."""
+    if turn.group.member:
+        entries.want(turn, op, data, not_before=0, addresses=addresses)
+        entries.advance(turn)
+
+
+def introduce(turn: Turn) -> None:
+    """The other devices of a group's founder are members from genesis on: welcome them (10.2)."""
+    turn.welcomes += [one for one in turn.group.roster.devices if one != turn.me.device]
+    _welcome(turn)
+
+
 def leave(turn: Turn, content: bytes) -> None:
     """Ask to be let go: a signed proposal that another member commits (spec 09.7)."""
     send(turn, turn.entropy(16), content)
@@ -297,6 +310,7 @@ __all__ = [
     "heal_now",
     "hear",
     "history_lost",
+    "introduce",
     "join",
     "keep",
     "leave",
@@ -312,6 +326,7 @@ __all__ = [
     "send",
     "tick",
     "topic",
+    "want",
     "watch_rewound",
     "watched",
     "welcome_letters",

@@ -11,7 +11,7 @@ from typing import Annotated
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.identifiers import GroupId, LogHash
 from groupcrypt.protocol.sender_key import VOUCH_BYTES
-from groupcrypt.protocol.wire import U32, Blob, Bytes16, Bytes32, Many, shape
+from groupcrypt.protocol.wire import U32, Blob, Bytes16, Bytes32, Many, Text, shape
 
 
 class LetterKind(IntEnum):
@@ -35,6 +35,9 @@ class LetterKind(IntEnum):
     DIRECT = 16
     MAILBOX = 17
     CONFIRM = 18
+    SENT = 19  # 19 to 21: between devices of one account
+    ACCOUNT = 20
+    CONTACTS = 21
 
 
 @shape
@@ -195,4 +198,29 @@ class BranchLetter:
     first: U32
     entries: Annotated[
         tuple[Annotated[bytes, Blob(1, limits.MAX_ENTRY_BYTES + 256)], ...], Many(1024)
+    ]
+
+
+@shape
+class Sent:
+    """A direct message that another device of this account sent (spec 12.9)."""
+
+    to: Bytes32
+    message: Bytes16
+    content: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
+
+
+@shape
+class Contacts:
+    """People whose cards another device of this account took: records and cards (spec 12.9)."""
+
+    people: Annotated[
+        tuple[
+            tuple[
+                Annotated[bytes, Blob(1, limits.MAX_RECORD_BYTES)],
+                Annotated[str, Text(1024)],
+            ],
+            ...,
+        ],
+        Many(1024),
     ]

@@ -1,7 +1,7 @@
 """Identity: accounts and devices, the cards and numbers by which people know each other (spec 02).
 
-One file per noun: `certificates`, `device_lists`, `slots`, `cards`, `links`, `display`. An account is one
-Ed25519 key; it signs a list of at most eight devices. Callers import from here.
+One file per noun: `certificates`, `device_lists`, `slots`, `cards`, `links`, `display`. An account
+is one Ed25519 key; it signs a list of at most eight devices. Callers import from here.
 """
 
 from groupcrypt.protocol.identity.cards import Card as Card

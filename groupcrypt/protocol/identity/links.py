@@ -9,7 +9,7 @@ Who may link, and what follows from it, is decided by the device (spec 12.9).
 """
 
 import hashlib
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 from groupcrypt.errors import AuthenticationFailed, InvalidLink, RemoteError
 from groupcrypt.protocol import limits
@@ -65,7 +65,7 @@ class LinkText:
         return pack(_SCHEME, _LABEL, encode(self))
 
     @classmethod
-    def parse(cls, text: str) -> "LinkText":
+    def parse(cls, text: str) -> Self:
         """Read a linking text; spaces and line breaks do not matter. Raises `InvalidLink`."""
         try:
             fields = unpack(_SCHEME, _LABEL, text, limits.MAX_CARD_BYTES)
