@@ -30,7 +30,7 @@ from groupcrypt.protocol.primitives import SigningKey, digest
 from groupcrypt.protocol.wire import decode, encode
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.person import Person, make_device, make_person, with_devices
-from groupcrypt.testing.vectors import Vector, expecting, vector
+from groupcrypt.testing.vectors import Vector, expecting, links, vector
 
 _ENTROPY = SeededEntropy(b"vectors 02")
 _ALICE = make_person(_ENTROPY.fork("alice"), devices=2)
@@ -52,7 +52,8 @@ def generate() -> tuple[list[Vector], list[Vector]]:
     """All vectors of the chapter: good ones, bad ones."""
     good = [*_good_lists(), *_good_slots_and_cards(), *_good_numbers()]
     bad = [*_bad_certificates(), *_bad_lists(), *_bad_successions(), *_bad_slots(), *_bad_cards()]
-    return good, bad
+    linked, refused = links.generate()
+    return [*good, *linked], [*bad, *refused]
 
 
 def _good_lists() -> list[Vector]:
@@ -363,4 +364,5 @@ _DO: Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]] = {
     "slot": _slot,
     "card": _parse_card,
     "number": _number,
+    **links.DO,
 }
