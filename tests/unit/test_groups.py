@@ -492,7 +492,7 @@ def test_nobody_supersedes_where_one_account_is_left() -> None:
     pair.post()
     pair.read("alice")  # as another device of hers would
     core = alice.group.core
-    assert (core.base, core.head, core.update_at) == (1, 2, None)
+    assert (core.base, core.head, core.supersede_at) == (1, 2, None)
     assert alice.group.head.keys is None
     raw = drafted(pair, "alice", Op.UPDATE, UpdateData(), secret=bytes(32))
     refused(pair, "alice", entry_record(alice.group.base, raw), "stale-epoch")

@@ -231,7 +231,6 @@ def next_tick(group: GroupState) -> int | None:
     core = group.core
     times = [
         core.confirm_at,
-        core.update_at,
         entries.intent_due(group),
         past.erase_deadline(group),
         late.deadline(group),
@@ -243,7 +242,7 @@ def next_tick(group: GroupState) -> int | None:
         core.hold_until or None,
     ]
     if core.base != core.head and group.head.keys is None:
-        times.append((core.asked_at or 0) + entries.ASK_AGAIN_MS)
+        times += [(core.asked_at or 0) + entries.ASK_AGAIN_MS, core.supersede_at]
     return min((time for time in times if time is not None), default=None)
 
 

@@ -62,7 +62,7 @@ def drop(turn: Turn, kept: Branch) -> None:
             pending=None,
             intents=(),
             confirm_at=None,
-            update_at=None,
+            supersede_at=None,
             asked_at=turn.now,
             stalled=False,
             hold_until=0,

@@ -5,6 +5,8 @@ Rules of this file:
 - Fresh secrets go out before the entry (its upload waits for the letters); a retry draws anew.
 - After a fresh-secret entry its successor is still ordered in the same topic: the first valid
   confirm or superseding fresh-secret entry decides.
+- Changes wait for that. Only a removal supersedes an epoch that nobody confirms: who never returns
+  must not keep itself in.
 - A loser checks its intent against the new head and tries again with jitter, at most 5 times.
 """
 
@@ -33,6 +35,7 @@ from groupcrypt.protocol.membership import FRESH_OPS, EntryBody, Op, Roster, Upd
 from groupcrypt.protocol.sender_key import CONFIRM, ENTRY
 from groupcrypt.protocol.wire import Blob, Many, shape
 
+REMOVALS = (Op.REMOVE, Op.LEAVE_COMMIT, Op.DEVICE_REMOVE)
 BURST = 4  # entries an author makes without a pause
 JITTER_MS = 2_000
 CONFIRM_STEP_MS = 400  # members confirm one after the other, so that one confirm is the rule
@@ -73,43 +76,46 @@ def want(
 
 
 def advance(turn: Turn) -> None:
-    """Author the first intent if the log stands still and manners allow it (spec 10.5)."""
-    core = turn.group.core
-    while (
-        turn.group.member
-        and core.pending is None
-        and core.intents
-        and core.base == core.head
-        and turn.group.head.keys is not None
-    ):
-        intent = core.intents[0]
-        if core.quiet_until > turn.now:
-            return  # a server lost what it had shown: first it is shown again
-        if max(intent.not_before, manners(turn.group, intent.op)) > turn.now:
-            return
-        turn.set_core(intents=core.intents[1:])
+    """Author the intent whose turn it is, if manners allow it (spec 10.5)."""
+    while (due := intent_due(turn.group)) is not None and due <= turn.now:
+        intent = _next_intent(turn.group)
+        assert intent is not None  # it is due
+        rest = tuple(item for item in turn.group.core.intents if item is not intent)
+        turn.set_core(intents=rest)
         try:
             _author(turn, intent)
         except LocalError as error:
             _give_up(turn, intent, error.code)
-        core = turn.group.core
+
+
+def _next_intent(group: GroupState) -> Intent | None:
+    """The first intent; while the head is not live the first removal, which may supersede it."""
+    core = group.core
+    if not group.member or core.pending is not None:
+        return None
+    if core.base == core.head:
+        return core.intents[0] if core.intents and group.head.keys is not None else None
+    if core.supersede_at is None:
+        return None
+    return next((intent for intent in core.intents if intent.op in REMOVALS), None)
+
+
+def intent_due(group: GroupState) -> int | None:
+    """When an intent may be authored, if that only waits for time."""
+    core, intent = group.core, _next_intent(group)
+    if intent is None:
+        return None
+    # After a loss of the server nothing is authored until what it had shown is shown again.
+    earliest = max(intent.not_before, manners(group, intent.op), core.quiet_until)
+    return earliest if core.base == core.head else max(earliest, core.supersede_at or 0)
 
 
 def manners(group: GroupState, op: int) -> int:
     """The earliest time of our next entry, so that slow senders are not starved (spec 10.5)."""
     authored = group.core.authored
-    if op in (Op.REMOVE, Op.LEAVE_COMMIT, Op.DEVICE_REMOVE) or len(authored) < BURST:
+    if op in REMOVALS or len(authored) < BURST:
         return 0
     return authored[-BURST] + limits.ENTRY_PAUSE_SECONDS * 1000
-
-
-def intent_due(group: GroupState) -> int | None:
-    """When the first intent may be authored, if that only waits for time."""
-    core = group.core
-    if core.pending is not None or not core.intents or core.base != core.head:
-        return None
-    first = core.intents[0]
-    return max(first.not_before, manners(group, first.op), core.quiet_until)
 
 
 def rank(turn: Turn, without: AccountId) -> int:
@@ -219,13 +225,23 @@ def _settle_pending(turn: Turn, raw: bytes, *, before: GroupState) -> None:
     turn.dropped += [pending.upload, pending.log_hash]
     intent = pending.intent
     if before.core.base != before.core.head:
-        return  # ours was to supersede an epoch that another member superseded first
+        _outrun(turn, intent)
+        return
     if intent.tries + 1 >= limits.MAX_ENTRY_TRIES:
         _give_up(turn, intent, "contention")
         return
     wait = int.from_bytes(turn.entropy(2), "big") * JITTER_MS // 65536 * (intent.tries + 1)
     again = replace(intent, tries=intent.tries + 1, not_before=turn.now + wait)
     turn.set_core(intents=(again, *turn.group.core.intents))
+
+
+def _outrun(turn: Turn, intent: Intent) -> None:
+    """Our entry was to supersede and lost, which is no failed try (spec 10.5).
+
+    A removal is wanted as before; an `update` was wanted for that epoch alone.
+    """
+    if intent.op in REMOVALS:
+        turn.set_core(intents=(intent, *turn.group.core.intents))
 
 
 def give_up_pending(turn: Turn, code: str) -> None:
@@ -244,19 +260,24 @@ def _give_up(turn: Turn, intent: Intent, code: str) -> None:
 
 
 def _after_enter(turn: Turn) -> None:
-    """What a fresh-secret epoch still needs: a confirm, or its secret (spec 10.5)."""
-    core = turn.group.core
+    """What a fresh-secret epoch still needs: a confirm, or its secret (spec 10.5).
+
+    Who cannot confirm supersedes it when patience is over, but where one account is left: there
+    it is live at whoever has its secret.
+    """
+    core, spread = turn.group.core, 0
     if core.base == core.head:
         return
+    alone = len(turn.group.roster.members) == 1
     if turn.group.head.keys is None:
         ask_secret(turn)
-        if len(turn.group.roster.members) == 1:
-            return  # nobody supersedes an epoch that is live at whoever has its secret
-        patience = limits.CONFIRM_PATIENCE_SECONDS * 1000
-        spread = int.from_bytes(turn.entropy(2), "big") * 10_000 // 65536
-        turn.set_core(update_at=turn.now + patience + spread)
+        if not alone:
+            spread = int.from_bytes(turn.entropy(2), "big") * 10_000 // 65536
     else:
         turn.set_core(confirm_at=confirm_due(turn))
+    if turn.group.core.confirm_at is None and not alone:
+        patience = limits.CONFIRM_PATIENCE_SECONDS * 1000
+        turn.set_core(supersede_at=turn.now + patience + spread)
 
 
 def confirm_due(turn: Turn) -> int | None:
@@ -283,10 +304,11 @@ def receive_confirm(turn: Turn, raw: bytes) -> None:
         ask_secret(turn)
         return
     pending = group.core.pending
-    if pending is not None:  # our superseding update came too late, which is no failed try
+    epochs.make_live(turn)
+    if pending is not None:  # our superseding entry came too late
         turn.set_core(pending=None)
         turn.dropped += [pending.upload, pending.log_hash]
-    epochs.make_live(turn)
+        _outrun(turn, pending.intent)
 
 
 def relay_confirm(turn: Turn, raw: bytes) -> None:
@@ -326,15 +348,15 @@ def install_secret(turn: Turn, number: int, log_hash: LogHash, secret: bytes) ->
         raise AuthenticationFailed("the secret is not the one the entry committed to")
     epochs.install(turn, number, secret)
     if number == group.core.head:
-        turn.set_core(update_at=None, asked_at=None)
+        turn.set_core(asked_at=None)
         if turn.group.core.stalled:
             turn.set_core(stalled=False, restart=turn.group.core.restart + 1)
         if turn.group.core.base == number:
             return
         if len(turn.group.roster.members) == 1:  # nobody else could confirm it
             epochs.make_live(turn)
-        else:
-            turn.set_core(confirm_at=confirm_due(turn))
+        elif (due := confirm_due(turn)) is not None:  # else a removal may still supersede
+            turn.set_core(confirm_at=due, supersede_at=None)
 
 
 def tick_entries(turn: Turn) -> None:
@@ -348,12 +370,12 @@ def tick_entries(turn: Turn) -> None:
     waiting = core.base != core.head and turn.group.head.keys is None
     if waiting and (core.asked_at is None or now - core.asked_at >= ASK_AGAIN_MS):
         ask_secret(turn)
-    if waiting and core.update_at is not None and core.update_at <= now:
-        turn.set_core(update_at=now + limits.CONFIRM_PATIENCE_SECONDS * 1000)
-        if core.pending is None:
+    advance(turn)  # a removal supersedes as well as an update
+    if waiting and core.supersede_at is not None and core.supersede_at <= now:
+        turn.set_core(supersede_at=now + limits.CONFIRM_PATIENCE_SECONDS * 1000)
+        if turn.group.core.pending is None:
             with suppress(LocalError):  # an update of ours is too near: others will
                 _author(turn, Intent(Op.UPDATE, wire.encode(UpdateData()), (), 0, 0))
-    advance(turn)
 
 
 __all__ = [

@@ -61,7 +61,7 @@ def enter(turn: Turn, raw: bytes, body: EntryBody, roster: Roster, secret: bytes
         hashes=(*group.hashes, roster.log_hash),
         epochs={**group.epochs, roster.epoch: epoch},
     )
-    turn.set_core(head=roster.epoch, confirm_at=None, update_at=None, asked_at=None)
+    turn.set_core(head=roster.epoch, confirm_at=None, supersede_at=None, asked_at=None)
     _tell(turn, body, old.roster, roster, author, live=live)
     if turn.me.account not in roster.members or turn.me.device not in roster.devices:
         past.depart(turn, author)
@@ -188,7 +188,7 @@ def make_live(turn: Turn) -> None:
     rewinds.closed(turn, turn.group.base)
     restart = turn.group.core.restart + 1
     turn.set_core(base=head.number, segment=0, cursor=0, restart=restart)
-    turn.set_core(confirm_at=None, update_at=None, stalled=False, heads_at=0)
+    turn.set_core(confirm_at=None, supersede_at=None, stalled=False, heads_at=0)
     recent = head.number - limits.PREVIOUS_EPOCHS - 1
     needed = past.needed(turn.group)
     kept: dict[int, Epoch] = {}

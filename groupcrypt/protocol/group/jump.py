@@ -240,7 +240,7 @@ def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -
         restart=group.core.restart + 1,
         pending=None,
         confirm_at=None,
-        update_at=None,
+        supersede_at=None,
         asked_at=None,
         stalled=False,
         heads_at=0,

@@ -96,7 +96,7 @@ def depart(turn: Turn, author: AccountId) -> None:
             pending=None,
             intents=(),
             confirm_at=None,
-            update_at=None,
+            supersede_at=None,
             asked_at=None,
         ),
         log=group.log,

@@ -66,7 +66,7 @@ class GroupCore:
     intents: Annotated[tuple[Intent, ...], Many(64)]
     authored: Annotated[tuple[U64, ...], Many(8)]  # times of our last entries
     confirm_at: U64 | None
-    update_at: U64 | None
+    supersede_at: U64 | None  # from then on we, who cannot confirm the head, may supersede it
     asked_at: U64 | None  # when the head's secret was last asked for
     stalled: bool
     update_due: U64  # when this device heals itself next (spec 10.6)

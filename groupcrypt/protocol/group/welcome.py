@@ -99,7 +99,7 @@ def _start(
             intents=(),
             authored=(),
             confirm_at=None,
-            update_at=None,
+            supersede_at=None,
             asked_at=None,
             stalled=False,
             update_due=now + limits.UPDATE_SECONDS * 1000 - stagger,
