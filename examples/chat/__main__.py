@@ -21,12 +21,17 @@ from groupcrypt.cli import node as arguments
 from groupcrypt.cli import outcome
 from groupcrypt.cli.drive import drive
 from groupcrypt.cli.pipes import Lines, Writer
+from groupcrypt.node import open_linking
+from groupcrypt.protocol.identity import clean_text
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python -m examples.chat", allow_abbrev=False)
     arguments.arguments(made)
+    made.add_argument(
+        "--link", action="store_true", help="become a device of an account you have elsewhere"
+    )
     made.add_argument("--json", action="store_true", help="JSON lines for programs, see README.md")
     return made
 
@@ -50,6 +55,8 @@ async def main(chosen: argparse.Namespace, passphrase: str | None) -> None:
                 await writer.write(json.dumps(line) + "\n")
 
             nursery.start_soon(obey)
+            if chosen.link:
+                await become_linked(chosen, passphrase, writer)
             async with open_node(
                 chosen.home,
                 chosen.server,
@@ -63,6 +70,18 @@ async def main(chosen: argparse.Namespace, passphrase: str | None) -> None:
                     with shown.held():
                         await Chat(node, shown).run()
             nursery.cancel_scope.cancel()
+
+
+async def become_linked(chosen: argparse.Namespace, passphrase: str | None, writer: Writer) -> None:
+    """Show this device's text, and wait until the account's other device has linked it."""
+    async with open_linking(
+        chosen.home, chosen.server, server_key=chosen.server_key, passphrase=passphrase
+    ) as new:
+        await writer.write(f"type there: /link {new.text}\nand compare: {new.code}\n")
+        name = await new.linked()
+        await writer.write(
+            f"this is a device of {clean_text(name)} now; if that is not you: stop\n"
+        )
 
 
 def run() -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 import trio
 
-from examples.chat import people
+from examples.chat import devices, people
 from examples.chat.news import line_of
 from examples.chat.screen import Screen
 from groupcrypt import (
@@ -32,7 +32,7 @@ from groupcrypt.cli.drive import CARD, last_words
 from groupcrypt.cli.telling import acknowledge
 from groupcrypt.node import Happening, Stream
 from groupcrypt.protocol.identifiers import MessageId
-from groupcrypt.protocol.identity import clean_text
+from groupcrypt.protocol.identity import LinkText, clean_text
 
 PATIENCE: Final = 5.0  # seconds
 
@@ -50,6 +50,7 @@ class Chat:
         self.node = node
         self.screen = screen
         self.group: Group | None = None
+        self.linking: LinkText | None = None  # a new device's, until the person says yes
         self._sent: dict[MessageId, str] = {}  # own lines that are not settled yet
 
     async def run(self) -> None:
@@ -113,6 +114,8 @@ class Chat:
         where = ""
         if message.group is None:
             where = " to you alone"
+            if message.to is not None:
+                where = f" to {people.label(self.node, message.to.account)} alone"
         elif message.group != self.group:
             where = f" in {people.title(self.node, message.group)}"
         marks = "" if message.proven else "  [the session is not proven]"
@@ -356,6 +359,9 @@ COMMANDS: Final[dict[str, tuple[str, str, Act]]] = {
     "heal": ("", "renew all keys of this device here", Chat.heal),
     "keep": ("", "after a fork, as an admin: who is a member stays", Chat.keep),
     "anew": ("", "go on in a new group that names this one", Chat.anew),
+    "devices": ("", "the devices of your account", devices.list_devices),
+    "link": ("TEXT|yes", "make the device that shows TEXT one of yours", devices.link),
+    "revoke": ("DEVICE", "take a device out of your account", devices.revoke),
     "status": ("", "connection, waiting uploads, epoch", Chat.status),
     "quit": ("", "end; so do Ctrl+C and Ctrl+D", Chat.quit),
 }

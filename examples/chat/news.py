@@ -10,6 +10,7 @@ from examples.chat.people import label, title
 from groupcrypt import Connected, Departed, Disconnected, Group, GroupJoined, Node, Skipped
 from groupcrypt.node import Happening
 from groupcrypt.protocol import events
+from groupcrypt.protocol.identifiers import short
 
 Line = tuple[str, str]  # text, colour
 
@@ -68,6 +69,16 @@ def _changed(node: Node, event: events.MembershipChanged) -> Line | None:
             return None
 
 
+def _device(node: Node, event: events.DeviceLinked | events.DeviceRevoked) -> Line:
+    this, name = event.device == node.state.device, short(event.device)
+    if isinstance(event, events.DeviceLinked):
+        mine = "this device is linked: it reads what is sent from now on"
+        return mine if this else f"the device {name} is one of yours now", "green"
+    if this:
+        return "THIS DEVICE WAS REVOKED: it reads and writes nothing new", "red"
+    return f"the device {name} is none of yours any more", "yellow"
+
+
 def _trouble(node: Node, event: Happening) -> Line | None:  # noqa: PLR0911  # one for each kind
     match event:
         case events.MessageFailed(group, _, _):
@@ -80,6 +91,8 @@ def _trouble(node: Node, event: Happening) -> Line | None:  # noqa: PLR0911  # o
             return f"a part of {name} cannot be read here (epochs {first} to {last})", "yellow"
         case events.Missing(group, _, count):
             return f"{count} messages to {title(node, Group(node, group))} never arrived", "yellow"
+        case events.DeviceLinked() | events.DeviceRevoked():
+            return _device(node, event)
         case events.Forked() | events.ForkSettled() | events.BranchDropped():
             return _fork(node, event)
         case events.Equivocation(group):

@@ -21,6 +21,7 @@ import trio
 from groupcrypt.cli import outcome
 from groupcrypt.cli.telling import Emit, Fields, Teller, contact_of
 from groupcrypt.errors import (
+    InvalidLink,
     LocalError,
     RemoteError,
     TransportError,
@@ -29,6 +30,7 @@ from groupcrypt.errors import (
 )
 from groupcrypt.node import Contact, Group, Node
 from groupcrypt.protocol import device
+from groupcrypt.protocol.identity import LinkText
 
 CARD: Final = "groupcrypt:"  # how a contact card begins
 LAST_WORDS: Final = 5.0  # seconds for the outbox after `quit` or the end of the commands
@@ -225,6 +227,29 @@ class Driver:
         await contact.accept()
         return contact_of(contact)
 
+    async def devices(self, _: Fields) -> Fields:
+        """The devices of this account."""
+        this = self.node.state.device.hex()
+        return {"devices": [one.hex() for one in self.node.devices], "this": this}
+
+    async def link(self, command: Fields) -> Fields:
+        """Show the code of a linking text; link its device where `code` is that code."""
+        text = LinkText.parse(_text(command, "text"))
+        if "code" in command:
+            if _text(command, "code") != text.code:
+                raise InvalidLink("the digits are not those of this text: link nothing")
+            await self.node.link(text)
+        return {"code": text.code, "linking": "code" in command}
+
+    async def revoke(self, command: Fields) -> Fields:
+        """Take a device out of this account."""
+        named = _text(command, "device")
+        found = [one for one in self.node.devices if one.hex() == named]
+        if not found:
+            raise UnknownDevice("this account has no device with this id")
+        await self.node.revoke(found[0])
+        return {}
+
     async def describe(self, _: Fields) -> Fields:
         """Ids and counters for a bug report."""
         return {"node": self.node.describe()}
@@ -276,6 +301,9 @@ COMMANDS: Final[dict[str, _Act]] = {
     "verified": Driver.verify,
     "accept": Driver.accept,
     "describe": Driver.describe,
+    "devices": Driver.devices,
+    "link": Driver.link,
+    "revoke": Driver.revoke,
 }
 SLOW: Final[dict[str, _Act]] = {
     "import": Driver.take_card,

@@ -65,6 +65,7 @@ class Teller:
             "time": message.time,
             "epoch": message.epoch,
             "earlier": message.earlier,
+            "to": None if message.to is None else message.to.account.hex(),
         }
 
     def _event(self, event: Happening) -> Fields | None:
@@ -103,7 +104,7 @@ class Teller:
             case Disconnected(code, reason):
                 return {"type": "disconnected", "code": code, "reason": reason}
             case _:
-                return _plain(event)
+                return _device(event) or _plain(event)
 
     def _name(self, account: AccountId) -> Fields:
         return {"account": account.hex(), "name": Contact(self.node, account).name}
@@ -113,6 +114,17 @@ async def acknowledge(node: Node) -> None:
     """What was told is done with, also if the end comes just now: it is not told again."""
     with trio.CancelScope(shield=True):
         await node.inbox.acknowledge()
+
+
+def _device(event: Happening) -> Fields | None:
+    """What is told of the own devices."""
+    match event:
+        case events.DeviceLinked(device):
+            return {"type": "device-linked", "device": device.hex()}
+        case events.DeviceRevoked(device):
+            return {"type": "device-revoked", "device": device.hex()}
+        case _:
+            return None
 
 
 def _plain(event: Happening) -> Fields | None:  # noqa: PLR0911  # one for each kind

@@ -11,6 +11,7 @@ Rules of this package:
 from groupcrypt.node.feed import Connected, Disconnected, Events, Happening, Skipped
 from groupcrypt.node.handles import Contact, Group, Message
 from groupcrypt.node.inbox import Messages, Stream
+from groupcrypt.node.linking import NewDevice, open_linking, start_linking
 from groupcrypt.node.node import Node
 from groupcrypt.node.opening import KEY_FILE, STORE_FILE, open_node, run_node
 
@@ -25,9 +26,12 @@ __all__ = [
     "Happening",
     "Message",
     "Messages",
+    "NewDevice",
     "Node",
     "Skipped",
     "Stream",
+    "open_linking",
     "open_node",
     "run_node",
+    "start_linking",
 ]

@@ -389,6 +389,7 @@ class Message:
     epoch: int
     proven: bool
     earlier: int | None = None  # epoch it was sealed in before: who left since may have read it
+    to: Contact | None = None  # of a direct message of an own other device: whom it was sent to
 
     @property
     def text(self) -> str:

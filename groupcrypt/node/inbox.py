@@ -19,7 +19,12 @@ from groupcrypt.node.handles import Contact, Group, Host, Message
 from groupcrypt.protocol import device
 from groupcrypt.protocol.content import Internal, read_content
 from groupcrypt.protocol.device.state import InboxRow
-from groupcrypt.protocol.events import DirectReceived, MembershipChanged, MessageReceived
+from groupcrypt.protocol.events import (
+    DirectReceived,
+    DirectSent,
+    MembershipChanged,
+    MessageReceived,
+)
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 
 NOTHING: Final = 0  # no row has this number
@@ -72,6 +77,7 @@ class Inbox:
             row.epoch,
             row.proven,
             said.earlier,
+            None if row.to is None else Contact(self._node, AccountId(row.to)),
         )
 
 
@@ -125,7 +131,11 @@ class Stream:
             if message is not None:
                 return message
             match await self.events.__anext__():
-                case MessageReceived(inbox=number) | DirectReceived(inbox=number):
+                case (
+                    MessageReceived(inbox=number)
+                    | DirectReceived(inbox=number)
+                    | DirectSent(inbox=number)
+                ):
                     self._upto = number
                 case Skipped() as skipped:
                     self._upto = self._inbox.newest  # their events may be gone, they are not

@@ -28,10 +28,17 @@ from groupcrypt.node.inbox import Inbox, Messages, Stream
 from groupcrypt.node.online import Connecting, Online
 from groupcrypt.protocol import device
 from groupcrypt.protocol.broadcast import SlotGet, SlotValue
+from groupcrypt.protocol.device.account import own_list
 from groupcrypt.protocol.device.state import DeviceState, Step
-from groupcrypt.protocol.events import DirectReceived, Event, GroupJoined, MessageReceived
-from groupcrypt.protocol.identifiers import AccountId, GroupId
-from groupcrypt.protocol.identity import Card
+from groupcrypt.protocol.events import (
+    DirectReceived,
+    DirectSent,
+    Event,
+    GroupJoined,
+    MessageReceived,
+)
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
+from groupcrypt.protocol.identity import Card, LinkText
 from groupcrypt.protocol.primitives import Entropy
 
 CARD_SECONDS: Final = 30.0  # to reach the server for an imported card
@@ -76,6 +83,11 @@ class Node:
     def card(self) -> str:
         """What to give to somebody, so that they can reach this account (spec 02.5)."""
         return str(device.card(self.state))
+
+    @property
+    def devices(self) -> tuple[DeviceId, ...]:
+        """The devices of this account, by its newest list; this one is `state.device`."""
+        return tuple(one.device for one in own_list(self.state).devices)
 
     @property
     def contacts(self) -> tuple[Contact, ...]:
@@ -148,7 +160,7 @@ class Node:
     def hear(self, event: Event) -> None:
         """Hand an event to those who iterate."""
         self._put(event, *self._all)
-        if not isinstance(event, MessageReceived | DirectReceived):
+        if not isinstance(event, MessageReceived | DirectReceived | DirectSent):
             self._put(event, *self._events)
 
     def _tell(self, event: Connected | Disconnected) -> None:
@@ -179,6 +191,19 @@ class Node:
         step = await self.core.do(partial(device.create_group, name=title))
         made = next(event for event in step.events if isinstance(event, GroupJoined))
         return Group(self, made.group)
+
+    async def link(self, text: str | LinkText) -> None:
+        """Make the device that shows this text one of this account; `DeviceLinked` tells when.
+
+        Only on the device that made the account. Before: compare `LinkText.parse(text).code` with
+        the digits the new device shows. Raises `InvalidLink` or `NotPermitted`.
+        """
+        read = LinkText.parse(text) if isinstance(text, str) else text
+        await self.core.do(partial(device.link, text=read))
+
+    async def revoke(self, identifier: DeviceId) -> None:
+        """Take a device out of this account and of all its groups (spec 12.10)."""
+        await self.core.do(partial(device.revoke, device=identifier))
 
     async def import_card(self, card: str | Card) -> Contact:
         """Take a contact card and fetch what it names, unless the account is known already.

@@ -56,8 +56,8 @@ async def open_node(
     with the network is `Node.trouble`, and is retried.
     """
     folder = Path(home)
-    place = partial(_open_store, folder, passphrase, key_file, may_create=bool(server))
-    given = _pin_of(server_key)
+    place = place_of(folder, passphrase, key_file, server)
+    given = pin_of(server_key)
     store = await trio.to_thread.run_sync(place)
     try:
 
@@ -68,7 +68,7 @@ async def open_node(
         core, told = await _start(store, title, (server, pin), SystemEntropy(), time.time)
         if given is not None and given != core.state.core.server_key:
             raise StoreForeign(f"the device in {folder} was made for a server with another key")
-        async with _running(core, server, _connect) as node:
+        async with _running(core, server, over_tls) as node:
             node.opened(*told)
             yield node
     finally:
@@ -98,12 +98,13 @@ async def run_node(
         return server_key or bytes(32)
 
     core, told = await _start(store, name, (server, pin), entropy or SystemEntropy(), clock)
-    async with _running(core, server, connecting or _connect) as node:
+    async with _running(core, server, connecting or over_tls) as node:
         node.opened(*told)
         yield node
 
 
-def _pin_of(key: bytes | str | None) -> bytes | None:
+def pin_of(key: bytes | str | None) -> bytes | None:
+    """A server's key as it was given: bytes, hex, or none; raises `LocalError`."""
     try:
         pin = bytes.fromhex(key) if isinstance(key, str) else key
     except ValueError:
@@ -113,7 +114,15 @@ def _pin_of(key: bytes | str | None) -> bytes | None:
     return pin
 
 
-def _connect(address: str, pin: bytes) -> AbstractAsyncContextManager[Connection]:
+def place_of(
+    folder: Path, passphrase: str | None, key_file: str | os.PathLike[str] | None, server: str
+) -> Callable[[], SqliteStore]:
+    """What opens the store in a folder, or makes it where a server is given."""
+    return partial(_open_store, folder, passphrase, key_file, may_create=bool(server))
+
+
+def over_tls(address: str, pin: bytes) -> AbstractAsyncContextManager[Connection]:
+    """A connection as `Connect` makes one, over the network."""
     return connect(address, pin=pin)
 
 
