@@ -224,14 +224,21 @@ class Room:
     def settle(self, *without: str) -> None:
         """Deliver everything, and let time pass, until nothing moves; some seats may sleep."""
         awake = [name for name in self.seats if name not in without]
+        reached = {self.seats[name].device for name in awake}
         for _ in range(200):
             before = [self.seats[name].held for name in awake]
             self.post()
             self.hand_over(*awake)
             for name in awake:
                 self.read(name)
-            if self.uploads or any(
-                self.seats[name].held is not held for name, held in zip(awake, before, strict=True)
+            letters = any(posted.letter.device in reached for posted in self.letters)
+            if (
+                self.uploads
+                or letters
+                or any(
+                    self.seats[name].held is not held
+                    for name, held in zip(awake, before, strict=True)
+                )
             ):
                 continue
             if not self._pass_time(awake):

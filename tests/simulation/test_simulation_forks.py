@@ -5,11 +5,12 @@ from contextlib import suppress
 
 import pytest
 
-from groupcrypt.errors import LocalError
+from groupcrypt.errors import LocalError, SendingPaused
 from groupcrypt.protocol import device
-from groupcrypt.protocol.events import BranchDropped, Forked
+from groupcrypt.protocol.events import BranchDropped, Forked, GroupJoined
 from groupcrypt.protocol.group import Status
 from groupcrypt.protocol.identifiers import GroupId
+from groupcrypt.protocol.membership import Op
 from groupcrypt.testing import checkers
 from groupcrypt.testing.hostile import group_of
 from groupcrypt.testing.split import SplitWorld
@@ -95,3 +96,75 @@ def test_these_worlds_fork_and_drop() -> None:
         reunited(world, group)
         kinds |= {type(event) for each in world.devices.values() for event in each.events}
     assert {Forked, BranchDropped} <= kinds
+
+
+def each_removed_by_the_other() -> tuple[SplitWorld, GroupId]:
+    """Carol's half removes dave, then alice; these two go on by themselves, and are asleep then."""
+    world = SplitWorld(127, " ".join(NAMES))
+    group = world.group_with(*NAMES)
+    role = device.role_data(world.devices["carol"].account, admin=True)
+    world._do(
+        "alice",
+        lambda d: device.change(d.state, group, Op.ROLE, role, now=world.now, entropy=d.entropy),
+    )
+    world.settle()
+    for name in NAMES:
+        world.send(name, group, f"hello from {name}")
+    world.settle()
+    world.split("alice", "dave")
+    for name in ("dave", "alice"):
+        world.remove("carol", group, name)
+        world.settle()
+    world.update("alice", group)  # dave's confirm makes it live, or his log would end before it
+    world.settle()
+    world.update("dave", group)
+    world.settle()
+    assert group_of(world, "dave", group).hashes != group_of(world, "bob", group).hashes
+    world.reunite()
+    return world, group
+
+
+def meet_again(world: SplitWorld, group: GroupId) -> None:
+    """Who may still say what it follows."""
+    for _ in range(2):
+        world.now += 3_700
+        for name in NAMES:
+            with suppress(LocalError):
+                world.update(name, group)
+        world.settle()
+
+
+@pytest.mark.spec("10.12-13")
+def test_whom_a_kept_branch_removed_departs_and_can_be_added_again() -> None:
+    world, group = each_removed_by_the_other()
+    meet_again(world, group)
+    assert not any(group_of(world, name, group).member for name in ("alice", "dave"))
+    world.introduce("carol", "dave")
+    world.add("carol", group, "dave")
+    world.settle()
+    world.send("dave", group, "back again")
+    world.settle()
+    assert all("back again" in world.texts(name, group) for name in ("bob", "carol", "eve"))
+    assert "back again" not in world.texts("alice", group)
+
+
+@pytest.mark.spec("10.12-4", "10.12-12")
+def test_who_is_left_alone_on_a_branch_can_begin_a_new_group() -> None:
+    """Alice, the admin of dave's branch, sleeps for ever: nobody can decide it for dave."""
+    world, group = each_removed_by_the_other()
+    world.devices["alice"].online = False
+    meet_again(world, group)
+    assert group_of(world, "dave", group).core.paused
+    with pytest.raises(SendingPaused):
+        world.send("dave", group, "into the void")
+    made = world._do(
+        "dave",
+        lambda d: device.continue_in_new(d.state, group, now=world.now, entropy=d.entropy),
+    )
+    new = next(event.group for event in made if isinstance(event, GroupJoined))
+    world.introduce("dave", "bob")
+    world.add("dave", new, "bob")
+    world.settle()
+    world.send("dave", new, "here I am")
+    world.settle()
+    assert world.texts("bob", new) == ["here I am"]

@@ -648,6 +648,59 @@ def test_who_is_no_member_of_the_kept_branch_departs() -> None:
     assert told(room, "dave", Departed) and told(room, "dave", BranchDropped)
 
 
+def removed_by_each_other() -> SplitRoom:
+    """Carol's half removes dave, then alice, both admins' doing; theirs goes on without knowing."""
+    room = SplitRoom(37, "alice bob carol dave eve")
+    room.propose("alice", Op.ROLE, RoleData(room.seats["carol"].person.account, admin=True))
+    room.settle()
+    room.split("alice", "dave")
+    for name in ("dave", "alice"):
+        room.remove("carol", name)
+        room.settle()
+    for name in ("alice", "dave"):
+        room.propose(name, Op.UPDATE, UpdateData())
+        room.settle()
+    return room
+
+
+@pytest.mark.spec("10.12-13")
+def test_who_gives_a_branch_up_says_so() -> None:
+    """Dave is shown the other log up to his own removal: that alice is out too she has to say."""
+    room = removed_by_each_other()
+    room.meet()
+    assert {name for name, seat in room.seats.items() if not seat.group.member} == {"alice", "dave"}
+    assert len(heads(room)) == 1
+    for name in ("alice", "dave"):
+        assert told(room, name, BranchDropped) and told(room, name, Departed)
+    room.add("carol", "dave")
+    room.settle()
+    room.send("dave", "back")
+    room.settle()
+    assert "back" in room.texts("bob")
+
+
+@pytest.mark.spec("10.12-13")
+def test_who_gave_its_branch_up_weighs_nothing_and_welcomes_nobody() -> None:
+    room = forked("carol", "dave")
+    for by, name in permutations(("alice", "bob", "carol", "dave"), 2):
+        room.hint(name, by)
+    for _ in range(6):
+        room.hand_over()
+    room.now += forks.PATIENCE_MS
+    before = room.seats["dave"].group
+    room.tick("carol")
+    withdrawn = letters(room, LetterKind.BRANCH, by="carol")
+    assert [posted.letter.device for posted in withdrawn] == [room.seats["dave"].device]
+    room.hand_over("dave")
+    stance = room.seats["dave"].group.stances[room.seats["carol"].device]
+    assert stance.branch == ZERO32 and stance.epoch == room.seats["carol"].group.core.head
+    assert before.stances[room.seats["carol"].device] != stance
+    room.tick("dave")
+    asked = letters(room, LetterKind.WELCOME_REQUEST, by="dave")
+    followers = {room.seats[name].device for name in ("alice", "bob")}
+    assert {posted.letter.device for posted in asked} == followers
+
+
 @pytest.mark.spec("10.12-10")
 def test_only_the_last_contents_are_sent_again() -> None:
     room = forked("carol", "dave")

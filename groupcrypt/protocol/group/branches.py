@@ -39,6 +39,7 @@ from groupcrypt.protocol.wire import (
 )
 
 SHOWN_BYTES = 48 * 1024  # of entries in one letter; more of a branch is shown as it is asked for
+TOLD_AT_ONCE = 64  # devices that are told what one follows
 BODY_BYTES = 256 + 24 * limits.MAX_KEPT_DEVICES
 
 

@@ -4,6 +4,7 @@ Rules of this file:
 - Keys of the branch go as in a departure; the log is cut where the branches part.
 - What this device sent on the branch waits, and is sent again on the kept one.
 - A Welcome back into the branch that was given up is refused, whoever sends it.
+- Who gives a branch up says so: others may wait for what it has to say on it.
 """
 
 from dataclasses import replace
@@ -13,7 +14,7 @@ from groupcrypt.protocol import membership, wire
 from groupcrypt.protocol.events import BranchDropped, Departed, MessageFailed, Missing
 from groupcrypt.protocol.group import branches, past
 from groupcrypt.protocol.group.letters import ConfirmLetter, LetterKind, WelcomeRequest
-from groupcrypt.protocol.group.rows import Branch, EpochCore, Stance, Unsettled
+from groupcrypt.protocol.group.rows import NOTHING, Branch, EpochCore, Stance, Unsettled
 from groupcrypt.protocol.group.state import Epoch, GroupState, Status, need_keys
 from groupcrypt.protocol.group.turn import Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
@@ -76,8 +77,28 @@ def drop(turn: Turn, kept: Branch) -> None:
         branches={LogHash(lost.log_hash): lost},
         stances=stances,
     )
+    _withdraw(turn, _left_behind(group, me.account, kept))
     if member:
         _ask_welcome(turn)
+
+
+def _left_behind(group: GroupState, me: AccountId, kept: Branch) -> list[DeviceId]:
+    """Others of the branch that is given up, but those known to follow the kept one."""
+    there = {device for device, stance in group.stances.items() if stance.branch == kept.log_hash}
+    others = (d for d in group.roster.devices if group.roster.account_of(d) != me)
+    return sorted(set(others) - there)
+
+
+def _withdraw(turn: Turn, devices: list[DeviceId]) -> None:
+    """State the log up to where the branches part: a stance on neither of them (spec 10.12)."""
+    group, me = turn.group, turn.me.device
+    if group.core.head == 0:
+        return  # the branches part at genesis, where no other account could follow one
+    own = group.stances.get(me, NOTHING)
+    own = replace(own, said=max(own.said + 1, turn.now))
+    turn.set(stances={**group.stances, me: own})
+    body = branches.make_letter(group, turn.me, group.core.head, own.said, ())
+    turn.write(devices[: branches.TOLD_AT_ONCE], LetterKind.BRANCH, body)
 
 
 def _to_send_again(group: GroupState, first: int) -> dict[MessageId, Unsettled]:
@@ -133,10 +154,12 @@ def _ask_welcome(turn: Turn) -> None:
 
 def _followers(turn: Turn) -> list[DeviceId]:
     group = turn.group
+    parts = min((each.epoch for each in group.branches.values()), default=0)
     there = [
         device
         for device, stance in group.stances.items()
         if stance.said and stance.branch == ZERO32 and device != turn.me.device
+        if stance.epoch >= parts  # or it has given its branch up as well
         if device in group.roster.devices
     ]
     roster = group.roster

@@ -24,7 +24,7 @@ from groupcrypt.protocol.events import Forked, ForkSettled
 from groupcrypt.protocol.group import branches, dropping, jump, trace
 from groupcrypt.protocol.group.branches import Shown
 from groupcrypt.protocol.group.letters import BranchLetter, LetterKind, Trace
-from groupcrypt.protocol.group.rows import Branch, Stance
+from groupcrypt.protocol.group.rows import NOTHING, Branch, Stance
 from groupcrypt.protocol.group.state import GroupState, other_devices
 from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash
@@ -35,9 +35,7 @@ HOUR_MS = 3_600_000
 DOUBT_MS = 10_000  # a single member's branch: so long nothing is sealed, while others are asked
 PATIENCE_MS = 60_000  # so long others are heard before one of two branches is given up
 STATEMENTS_PER_HOUR = 8  # of one device: who was away may get several at once
-TOLD_AT_ONCE = 64
 ASKED_AT_ONCE = 3
-NOTHING = Stance(ZERO32, 0, ZERO32, (), 0, 0, 0, 0, ZERO32, 0)
 
 
 # --- noticing --------------------------------------------------------------------------------
@@ -138,7 +136,7 @@ def _state(turn: Turn, devices: list[DeviceId], first: int) -> None:
 
 def tell_all(turn: Turn, first: int) -> None:
     """Tell the others which branch we follow, admins first; in large groups not all of them."""
-    for device in _admins_first(turn)[:TOLD_AT_ONCE]:
+    for device in _admins_first(turn)[: branches.TOLD_AT_ONCE]:
         _tell(turn, device, first)
 
 

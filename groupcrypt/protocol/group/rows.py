@@ -245,6 +245,9 @@ class Stance:
     told_at: U64
 
 
+NOTHING = Stance(bytes(32), 0, bytes(32), (), 0, 0, 0, 0, bytes(32), 0)  # stated, asked or told
+
+
 @shape
 class Branch:
     """Another log of the group, proven by its entries and a device that follows it (10.12)."""
