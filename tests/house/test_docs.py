@@ -81,3 +81,10 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["in /home" + "/ada/x", "(/root" + "/x)", "`/opt" + "/tool`"])
 def test_a_path_of_one_machine_is_found(line: str) -> None:
     assert MACHINE.search(line)
+
+
+def test_decisions_have_numbers_of_their_own() -> None:
+    pages = sorted((ROOT / "spec" / "decisions").glob("[0-9]*.md"))
+    numbers = [page.name[:4] for page in pages]
+    assert len(set(numbers)) == len(numbers)
+    assert all(page.read_text("utf-8").startswith(f"# {page.name[:4]} ") for page in pages)
