@@ -84,7 +84,7 @@ def test_a_path_of_one_machine_is_found(line: str) -> None:
 
 
 def test_decisions_have_numbers_of_their_own() -> None:
-    pages = sorted((ROOT / "spec" / "decisions").glob("[0-9]*.md"))
+    pages = sorted((ROOT / "spec" / "decisions").glob("0*.md"))[1:]  # the first is the template
     numbers = [page.name[:4] for page in pages]
     assert len(set(numbers)) == len(numbers)
     assert all(page.read_text("utf-8").startswith(f"# {page.name[:4]} ") for page in pages)
