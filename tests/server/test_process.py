@@ -31,7 +31,7 @@ from groupcrypt.protocol.broadcast import (
 from groupcrypt.server import Address
 from groupcrypt.server.engines.sqlite import FILE
 from tests.server.process import server_process
-from tests.server.scene import GROUP, in_order, token
+from tests.server.scene import MAILBOX, in_order, token
 
 PUT, TAKE = token("put"), token("take")
 KILLS = 5
@@ -59,7 +59,7 @@ class Publisher:
         while True:
             while len(self.waiting) < 20 and not stopped.is_set():
                 self._next += 1
-                request = GROUP.append(self._next, b"%d" % self._next)
+                request = MAILBOX.append(self._next, b"%d" % self._next)
                 self.waiting[self._next] = request
                 await connection.post(self._next, request)
             if not self.waiting:
@@ -68,6 +68,8 @@ class Publisher:
                 case Replied(tag=tag, reply=Appended(seq=seq)):
                     del self.waiting[tag]
                     self.acked[tag] = seq
+                case Replied(reply=reply):
+                    raise AssertionError(f"an append was answered by {type(reply).__name__}")
                 case _:
                     pass
 
@@ -83,7 +85,7 @@ class Follower:
             try:
                 async with connect(str(address), pin=address.server_key) as connection:
                     cursor = self.shown[-1].seq if self.shown else 0
-                    await connection.ask(GROUP.subscribe(cursor))
+                    await connection.ask(MAILBOX.subscribe(cursor))
                     async for incoming in connection:
                         if isinstance(incoming, Entry):
                             self.shown.append(incoming)
@@ -179,7 +181,7 @@ async def read_all(address: Address) -> list[Entry]:
     found: list[Entry] = []
     async with connect(str(address), pin=address.server_key) as connection:
         while True:
-            page = await connection.ask(GROUP.read(found[-1].seq if found else 0))
+            page = await connection.ask(MAILBOX.read(found[-1].seq if found else 0))
             assert isinstance(page, Page)
             found += page.entries
             if not page.more:
@@ -197,7 +199,7 @@ async def test_sigterm_under_load_drains_and_exits_with_0(tmp_path: Path) -> Non
                 try:
                     while True:
                         number += 1
-                        await client.post(number, GROUP.append(number, b"x" * 1000))
+                        await client.post(number, MAILBOX.append(number, b"x" * 1000))
                 except TransportError:
                     pass
 
@@ -225,7 +227,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     with server_process(tmp_path) as (process, address):
         async with connect(str(address), pin=address.server_key) as client:
             for number in range(1, 301):
-                await client.post(number, GROUP.append(number, b"x" * 90_000))
+                await client.post(number, MAILBOX.append(number, b"x" * 90_000))
             for _ in range(300):
                 await client.__anext__()
             stuck = await _deaf(address)  # a client that does not read keeps the drain waiting
@@ -241,6 +243,6 @@ async def _deaf(address: Address) -> trio.abc.Stream:
     plain = await trio.open_tcp_stream(address.host, address.port)
     stream = await open_tls(plain, address.host, address.server_key)
     hello = frame(write_request(1, Hello(1)))
-    await stream.send_all(hello + frame(write_request(2, GROUP.subscribe())))
+    await stream.send_all(hello + frame(write_request(2, MAILBOX.subscribe())))
     await stream.receive_some(1)
     return stream
