@@ -164,6 +164,16 @@ class Driver:
         await group.update()
         return {"epoch": group.epoch}
 
+    async def keep_members(self, command: Fields) -> Fields:
+        """After a fork, as an admin: whom the other log removed stays."""
+        await self.group(command).keep_members()
+        return {}
+
+    async def continue_in_new(self, command: Fields) -> Fields:
+        """Make a group that names this one as its past; it has this account alone."""
+        made = await self.group(command).continue_in_new()
+        return {"group": made.id.hex(), "title": made.title}
+
     async def leave(self, command: Fields) -> Fields:
         """Ask to be let go; the event `departed` tells when it has happened."""
         await self.group(command).leave()
@@ -292,6 +302,8 @@ COMMANDS: Final[dict[str, _Act]] = {
     "card": Driver.card,
     "create": Driver.create,
     "leave": Driver.leave,
+    "keep-members": Driver.keep_members,
+    "continue-in-new": Driver.continue_in_new,
     "send": Driver.send,
     "dm": Driver.direct,
     "groups": Driver.list_groups,

@@ -92,6 +92,10 @@ async def test_both_see_the_same_digits_and_who_was_verified(tmp_path: Path) -> 
         await bob.do("heal", group="us")
         await alice.hears("-- bob renewed all keys in us")
         assert (await bob.do("groups"))["groups"][0]["title"] == "us"
+        await bob.do("keep-members", group="us")  # an admin since; there is nothing to keep
+        new = await bob.do("continue-in-new", group="us")
+        told = (await bob.do("groups"))["groups"]
+        assert [each["group"] for each in told].count(new["group"]) == 1 and len(told) == 2
 
 
 MISTAKES = (

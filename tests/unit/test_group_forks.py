@@ -383,6 +383,24 @@ def test_whom_a_branch_removed_or_demoted_has_no_say() -> None:
     assert entries == room.seats["alice"].group.log[3:5]
 
 
+@pytest.mark.spec("10.12-4")
+@pytest.mark.parametrize("demoted", [True, False])
+def test_whom_the_other_branch_demoted_weighs_as_a_member_on_it(*, demoted: bool) -> None:
+    """Carol is an admin where the logs part and on ours; on hers she may be one no more."""
+    room = SplitRoom(34)
+    carol, bob = (room.seats[name].person.account for name in ("carol", "bob"))
+    room.propose("alice", Op.ROLE, RoleData(carol, admin=True))
+    room.settle()
+    first = len(room.seats["bob"].group.log)
+    room.propose("alice", Op.UPDATE, UpdateData())
+    room.settle()
+    data = RoleData(carol, admin=False) if demoted else RoleData(bob, admin=True)
+    entry = made_up(room, "alice", first, Op.ROLE, data)
+    show(room, "bob", "carol", branch_letter(room, "carol", first, entry))
+    assert told(room, "bob", Forked)
+    assert room.seats["bob"].group.core.paused is not demoted
+
+
 @pytest.mark.spec("10.12-2")
 def test_a_flood_of_statements_is_bounded(room: SplitRoom) -> None:
     for turn in range(forks.STATEMENTS_PER_HOUR + 3):
