@@ -148,6 +148,18 @@ def test_prekeys_survive_being_written() -> None:
     assert b.prekeys == before
 
 
+@pytest.mark.spec("05.5-1")
+def test_all_starts_that_were_accepted_are_known_after_being_written() -> None:
+    a, b = make_ends()
+    starts = [initiate(a, b).hello for _ in range(3)]
+    for raw in starts:
+        b.prekeys = respond(b, raw).prekeys
+    b.restart()
+    for raw in starts:
+        with pytest.raises(Duplicate):
+            respond(b, raw)
+
+
 # --- what is published ------------------------------------------------------------------------
 
 

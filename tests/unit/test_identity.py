@@ -118,6 +118,15 @@ def test_a_fork_is_seen_wherever_the_histories_differ() -> None:
             identity.check_succession(held.listed, shown.listed)
 
 
+def test_two_first_lists_of_one_account_are_a_fork() -> None:
+    other = identity.make_device_list(
+        ALICE.key, None, [make_device(ALICE.key, ENTROPY).certificate]
+    )
+    assert other.version == ALICE.listed.version == 1
+    with pytest.raises(RosterFork):
+        identity.check_succession(ALICE.listed, other)
+
+
 def test_a_fork_hidden_behind_the_held_list_is_seen_too() -> None:
     """The account signs a list whose direct predecessor is right and whose older history is not."""
     second = with_devices(ALICE, *ALICE.devices)
@@ -197,6 +206,10 @@ def test_cards_that_must_be_refused(name: str) -> None:
         (str(CARD)[:-4], "checksum"),
         (str(replace(CARD, server="host")), "host:port"),
         (str(replace(CARD, server="host:x")), "port"),
+        (str(replace(CARD, server="host:07000")), "port"),
+        (str(replace(CARD, server="host:0")), "port"),
+        (str(replace(CARD, server="[::1:443")), "host:port"),
+        (str(replace(CARD, server="::1]:443")), "host:port"),
     ],
 )
 def test_a_bad_card_says_what_is_wrong(text: str, says: str) -> None:
@@ -229,7 +242,7 @@ def test_s19_a_list_of_another_account_is_seen_by_its_account() -> None:
     assert listed.account != CARD.account
 
 
-@pytest.mark.parametrize("server", ["localhost:1", "10.0.0.1:65535", "[::1]:443", "h:7000"])
+@pytest.mark.parametrize("server", ["localhost:1", "10.0.0.1:65535", "[::1]:443", "X:7000"])
 def test_servers_a_card_may_name(server: str) -> None:
     card = replace(CARD, server=server)
     assert Card.parse(str(card)) == card

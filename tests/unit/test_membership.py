@@ -470,10 +470,18 @@ def test_s43_the_last_admin_hands_over_before_leaving() -> None:
         membership.make_leave(ROSTER, ALICE.phone)
     with pytest.raises(NotAMember):
         membership.make_leave(ROSTER, DAVE.phone)
+    pair, _ = found(ALICE, STRICT, BOB)
+    with pytest.raises(NotPermitted, match="make another member admin"):
+        membership.make_leave(pair, ALICE.phone)
     two, _ = step(ROSTER, ALICE.phone, Op.ROLE, RoleData(BOB.account, admin=True))
     leave = membership.make_leave(two, ALICE.phone)
     after, _ = step(two, CAROL.phone, Op.LEAVE_COMMIT, LeaveData(leave))
     assert after.admins == (BOB.account,)
+
+
+def test_a_device_that_is_not_in_the_group_proposes_no_leave() -> None:
+    with pytest.raises(NotAMember):
+        membership.make_leave(ROSTER, make_device(BOB.key, ENTROPY))
 
 
 def test_the_last_account_may_say_that_it_leaves() -> None:

@@ -107,6 +107,13 @@ def test_steps_are_made_when_sealing_and_are_numbered_by_side() -> None:
     assert header_of(b.seal(b"y")).step == 4
 
 
+def test_a_step_over_a_step_is_refused_whoever_makes_it() -> None:
+    a, b = talking()
+    b.open(a.seal(b"x"))
+    b.state = replace(b.state, step=b.state.step + 2)
+    a.refuses(b.seal(b"y"), AuthenticationFailed)
+
+
 @pytest.mark.spec("06.2-2")
 def test_a_step_that_cannot_be_is_refused() -> None:
     a, b = talking()
@@ -253,9 +260,14 @@ def test_cd03_the_limit_holds_for_the_chain_that_a_step_closes(
 ) -> None:
     a, b = talking()
     b.open(a.seal(b"x"))
-    for _ in range(limits.MAX_SESSION_JUMP + 1):
+    for _ in range(limits.MAX_SESSION_JUMP):
         a.seal(b"lost")
-    a.open(b.seal(b"y"))
+    answer = b.seal(b"y")
+    fitting = replace(a, entropy=a.entropy.fork("fitting"))
+    fitting.open(answer)
+    assert replace(b).open(fitting.seal(b"z")) == b"z"
+    a.seal(b"lost")
+    a.open(answer)
     over = a.seal(b"z")
     derived: list[bytes] = []
     monkeypatch.setattr(messages, "extract", lambda *parts: derived.append(parts[0]))
@@ -340,6 +352,22 @@ def test_a_jump_wider_than_the_store_keeps_the_newest() -> None:
     assert b.open(messages[edge]) == b"%d" % edge
 
 
+@pytest.mark.spec("06.6-3")
+def test_all_keys_that_are_too_old_go_at_once() -> None:
+    a, b = talking()
+    messages = [a.seal(b"%d" % n) for n in range(5)]
+    b.open(messages[3])
+    b.now += 1
+    b.open(a.seal(b"5"))
+    assert keys_of(b) == 4
+    b.now += limits.SKIPPED_SECONDS - 1
+    b.state = ratchet.pruned(b.state, b.now)
+    assert keys_of(b) == 1
+    for message in messages[:3]:
+        b.refuses(message, Expired)
+    assert b.open(messages[4]) == b"4"
+
+
 @pytest.mark.spec("06.6-2", "06.6-3")
 def test_old_keys_open_nothing_and_are_erased() -> None:
     a, b = talking()
@@ -412,6 +440,35 @@ def test_a_day_is_enough_for_an_offer() -> None:
     a.open(message)
     b.open(a.seal(b"z"))
     assert not ratchet.step_due(b.state, b.now) and not ratchet.step_due(a.state, a.now)
+
+
+@pytest.mark.spec("06.7-4")
+def test_messages_and_hours_are_counted_over_the_steps_between() -> None:
+    a, b = talking()
+    passed = 2
+    while header_of(message := a.seal(b"x")).offer is None:
+        assert ratchet.step_due(a.state, a.now) is (a.state.since >= limits.PQ_STEP_MESSAGES)
+        b.open(message)
+        a.open(b.seal(b"y"))
+        passed += 2
+    assert passed == limits.PQ_STEP_MESSAGES
+    a, b = talking()
+    hours = 0
+    while header_of(message := a.seal(b"x")).offer is None:
+        b.open(message)
+        a.open(b.seal(b"y"))
+        hours += 1
+        a.now = b.now = NOW + hours * 3600
+    assert hours * 3600 == limits.PQ_STEP_SECONDS
+
+
+def test_a_message_that_came_late_counts_as_well() -> None:
+    a, b = talking()
+    late = a.seal(b"late")
+    b.open(a.seal(b"x"))
+    since = b.state.since
+    b.open(late)
+    assert b.state.since == since + 1
 
 
 @pytest.mark.spec("06.7-4")

@@ -235,6 +235,33 @@ def test_fresh_chains_have_nothing_in_common() -> None:
     assert SigningKey.from_bytes(chains[0].signing.to_bytes()) == chains[0].signing
 
 
+def test_a_carried_chain_starts_over_but_for_its_keys() -> None:
+    scene = Scene("starts over")
+    chain = receiver(scene)
+    take(chain, scene, scene.seal(b"0"))
+    scene.refresh()
+    scene.skip(limits.MAX_SKIPPED_PER_CHAIN + 1)
+    chain, _ = take(chain, scene, scene.seal(b"far"))
+    core = chain.core
+    assert core.signing_from and core.older and core.floor and any(core.recent)
+    carried = enter(chain, scene, fresh=0)
+    core = carried.core
+    assert (core.signing_from, core.older, core.floor, core.iteration) == (0, (), 0, 0)
+    assert not any(core.recent)
+    assert carried.skipped == {}
+    assert scene.chain.signing_from == 0
+
+
+def test_a_held_chain_is_compared_as_far_as_one_may_jump() -> None:
+    scene = Scene("compared")
+    chain = receiver(scene)
+    scene.skip(limits.MAX_FORWARD_JUMP)
+    found = stated(scene)
+    assert accept(scene, found, chain) is chain
+    with pytest.raises(ChainFork):
+        accept(scene, replace(found, chain_key=bytes(32)), chain)
+
+
 def test_a_distribution_reaches_to_the_last_iteration() -> None:
     scene = Scene("reaches")
     last = replace(stated(scene), iteration=limits.MAX_ITERATION - 1)

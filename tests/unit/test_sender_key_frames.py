@@ -226,6 +226,15 @@ def test_a_receiver_holds_a_sender_to_the_limit_of_a_content() -> None:
         take(chain, scene, scene.forge(Forgery(), bytes(limits.MAX_CONTENT_BYTES + 1)))
 
 
+def test_a_receiver_takes_the_largest_content_and_the_empty_one() -> None:
+    scene = Scene("largest")
+    chain = receiver(scene)
+    most = bytes(limits.MAX_CONTENT_BYTES)
+    for texts in ((most,), (b"",), (b"first", b"")):
+        chain, opened = take(chain, scene, scene.seal(*texts))
+        assert opened.contents == texts
+
+
 def test_the_last_iteration_is_refused_even_within_the_window() -> None:
     scene = Scene("maximum")
     scene.chain = replace(scene.chain, iteration=limits.MAX_ITERATION - 1)

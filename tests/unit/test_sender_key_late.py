@@ -8,7 +8,7 @@ from groupcrypt.errors import (
 from groupcrypt.protocol import limits, sender_key, wire
 from groupcrypt.protocol.sender_key import SkippedBlock
 from groupcrypt.testing.vectors.sender_keys_scene import NOW, Scene
-from tests.unit.sender_key_talk import enter, receiver, take, unchanged
+from tests.unit.sender_key_talk import accept, enter, receiver, stated, take, unchanged
 
 # --- skipped keys (spec 08.6) ---------------------------------------------------------------------
 
@@ -103,6 +103,47 @@ def test_one_late_frame_rewrites_one_block() -> None:
     assert len(after.skipped[1].keys) == 63 * 32
 
 
+def test_a_block_is_filled_by_several_jumps() -> None:
+    scene = Scene("several")
+    chain = receiver(scene)
+    frames = [scene.seal(b"%d" % n) for n in range(9)]
+    chain, _ = take(chain, scene, frames[3])
+    chain, _ = take(chain, scene, frames[8])
+    assert sender_key.skipped_iterations(chain) == (0, 1, 2, 4, 5, 6, 7)
+    for n in (6, 0, 4, 7, 2, 5):
+        chain, opened = take(chain, scene, frames[n])
+        assert opened.contents == (b"%d" % n,)
+    assert sender_key.skipped_iterations(chain) == (1,)
+    assert sender_key.oldest_skipped(chain) == int(NOW)
+    scene.skip(limits.MAX_SKIPPED_PER_CHAIN + 64 - 8)
+    chain, _ = take(chain, scene, scene.seal(b"far"))
+    assert sender_key.oldest_skipped(chain) == int(NOW)  # of a block that was cut as well
+
+
+def test_skipped_iterations_count_over_blocks() -> None:
+    scene = Scene("over blocks")
+    chain = receiver(scene)
+    frames = [scene.seal(b"%d" % n) for n in range(66)]
+    for n in (62, 65):
+        chain, _ = take(chain, scene, frames[n])
+    assert sender_key.skipped_iterations(chain) == (*range(62), 63, 64)
+
+
+def test_a_new_signing_key_leaves_the_skipped_keys() -> None:
+    scene = Scene("leaves")
+    chain = receiver(scene)
+    frames = [scene.seal(b"%d" % n) for n in range(2)]
+    chain, _ = take(chain, scene, frames[1])
+    scene.refresh()
+    assert scene.chain.vouch is not None
+    vouched = sender_key.accept_vouch(chain, scene.context, scene.chain.vouch)
+    given = accept(scene, stated(scene), chain)
+    for after in (vouched, given):
+        assert after is not chain
+        _, opened = take(after, scene, frames[0])
+        assert opened.contents == (b"0",)
+
+
 # --- running heads (spec 08.7) --------------------------------------------------------------------
 
 
@@ -162,6 +203,7 @@ def test_who_came_late_compares_from_the_next_epoch_on() -> None:
     chain = enter(chain, scene, fresh=0)
     chain, opened = take(chain, scene, frame := scene.seal(b"2"))
     assert (opened.previous_count, opened.missing, opened.head_matches) == (2, None, None)
+    assert opened.previous_head == scene.chain.previous_head
     scene.echoed(frame)
     chain = enter(chain, scene, fresh=0)
     _, opened = take(chain, scene, scene.seal(b"3"))

@@ -209,3 +209,40 @@ def test_late_frames_are_checked_under_the_key_of_their_iteration() -> None:
     for frame in late:
         chain, _ = take(chain, scene, frame)
     assert chain.core.count == 3
+
+
+def test_a_vouch_from_before_a_derived_epoch_holds_from_its_first_iteration() -> None:
+    scene = Scene("from the first")
+    chain = receiver(scene)
+    for n in range(3):
+        chain, _ = take(chain, scene, scene.seal(b"%d" % n))
+    scene.refresh()
+    chain = enter(chain, scene, fresh=0)
+    chain, _ = take(chain, scene, scene.seal(b"x"))
+    assert chain.core.signing_from == scene.chain.signing_from == 0
+    assert chain.core.older == ()
+
+
+@pytest.mark.spec("08.3-1")
+def test_a_new_signing_key_begins_its_own_time() -> None:
+    scene = Scene("own time")
+    scene.seal(b"x")
+    then = NOW + limits.SIGNING_KEY_SECONDS
+    assert sender_key.needs_refresh(scene.chain, scene.context, then)
+    chain = sender_key.refresh_signing(scene.chain, scene.context, now=then, entropy=scene.entropy)
+    assert (chain.signing_from, chain.signed) == (1, 0)
+    chain = sender_key.clear_vouch(chain)
+    assert not sender_key.needs_refresh(chain, scene.context, then + limits.SIGNING_KEY_SECONDS - 1)
+    assert sender_key.needs_refresh(chain, scene.context, then + limits.SIGNING_KEY_SECONDS)
+
+
+def test_an_echo_of_an_earlier_frame_does_not_clear_the_vouch() -> None:
+    scene = Scene("earlier")
+    before = scene.seal(b"before")
+    scene.refresh()
+    riding = scene.chain.vouch
+    after = scene.seal(b"after")
+    scene.echoed(before)
+    assert scene.chain.vouch == riding is not None
+    scene.echoed(after)
+    assert scene.chain.vouch is None
