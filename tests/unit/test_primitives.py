@@ -274,3 +274,12 @@ def test_the_same_randomness_gives_the_same_bytes() -> None:
         return [dh.to_bytes(), signing.sign("x"), *entropy.encapsulate(kem.public), sealed]
 
     assert run() == run()
+
+
+def test_an_hpke_ciphertext_opens_with_its_associated_data_only() -> None:
+    key = DhPrivate.generate(ENTROPY)
+    sealed = primitives.hpke_seal(key.public, b"info", b"ad", b"text", ENTROPY)
+    assert primitives.hpke_open(key, b"info", b"ad", sealed) == b"text"
+    for other in (b"", b"da"):
+        with pytest.raises(AuthenticationFailed):
+            primitives.hpke_open(key, b"info", other, sealed)
