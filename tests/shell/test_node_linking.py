@@ -1,20 +1,30 @@
 """A second device of an account, over a server in memory and over TLS (spec 12.9, 12.10)."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from groupcrypt.errors import NotPermitted
+from examples.chat import devices
+from groupcrypt.cli.drive import Driver
+from groupcrypt.cli.telling import Fields
+from groupcrypt.errors import InvalidLink, NotPermitted
 from groupcrypt.node import Node, open_linking, open_node, run_node, start_linking
 from groupcrypt.protocol.events import DeviceLinked, DeviceRevoked
+from groupcrypt.protocol.identifiers import short
 from groupcrypt.protocol.identity import LinkText
 from groupcrypt.testing.party import party
 from groupcrypt.testing.party.clients import ADDRESS
 from groupcrypt.testing.schedule import date
 from tests.shell.scene import group_of, texts
 from tests.shell.test_node_tls import served
+
+
+async def told(_: Fields) -> None:
+    """Nobody reads what a driver tells here."""
 
 
 async def until(node: Node, wanted: DeviceLinked | DeviceRevoked) -> None:
@@ -40,7 +50,12 @@ async def test_a_device_is_linked_reads_and_is_revoked(tmp_path: Path) -> None:
             async with open_linking(tmp_path / "laptop") as new:
                 assert (new.text, new.code) == (text, code)
                 assert LinkText.parse(text).code == code
-                await alice.link(text)
+                driver = Driver(alice, told)
+                assert await driver.link({"text": text}) == {"code": code, "linking": False}
+                with pytest.raises(InvalidLink, match="digits"):
+                    await driver.link({"text": text, "code": code[::-1]})
+                assert alice.state.core.linking is None
+                await driver.link({"text": text, "code": code})
                 assert await new.linked() == "alice"
             with pytest.raises(NotPermitted, match="an account already"):
                 async with open_linking(tmp_path / "laptop"):
@@ -63,7 +78,10 @@ async def test_a_device_is_linked_reads_and_is_revoked(tmp_path: Path) -> None:
                     gone = laptop.state.device
                     nursery.start_soon(until, alice, DeviceRevoked(gone))
                     await trio.testing.wait_all_tasks_blocked()
-                    await alice.revoke(gone)
+                    chat = SimpleNamespace(node=alice)
+                    with pytest.raises(devices.Unclear):
+                        await devices.revoke(cast("devices.Shell", chat), "none")
+                    await devices.revoke(cast("devices.Shell", chat), short(gone))
                 await laptop.core.until(lambda: not laptop.groups[0].member or None)
                 assert len(alice.devices) == 1
                 assert ours.member

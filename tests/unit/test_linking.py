@@ -209,22 +209,34 @@ def test_a_store_that_waits_says_so() -> None:
 
 
 @pytest.mark.spec("12.9-5")
-def test_groups_that_are_behind_follow_list_by_list() -> None:
+def test_a_group_that_is_behind_follows_list_by_list() -> None:
     world = Simulation(64, "alice bob")
+    alice, bob = world.devices["alice"], world.devices["bob"]
     world.introduce("bob", "alice")
+    world.introduce("alice", "bob")
     world.link("alice", "laptop")
     world.settle()
+    world.send_direct("alice", "bob", "so that bob hears of the laptop")
+    world.settle()
+    bob.online = False
     world.revoke("alice", "laptop")
     world.settle()
     world.link("alice", "tablet")
     world.settle()
-    # Bob adds alice by the first list of hers, which is in no group yet.
-    bob, alice = world.devices["bob"], world.devices["alice"]
-    group = world.group_with("bob", "alice")
-    listed = bob.state.groups[group].roster.members[alice.account].listed
-    assert listed.hash == own_list(alice.state).hash
-    assert listed.version == 4
+    step = device.create_group(bob.state, "late", now=world.now, entropy=bob.entropy)
+    bob.adopt(step)
+    (group,) = bob.state.groups
+    world.add("bob", group, "alice")  # by her second list: with the laptop, without the tablet
+    bob.online = True
+    world.settle()
+    member = bob.state.groups[group].roster.members[alice.account]
+    assert member.listed.hash == own_list(alice.state).hash
+    assert member.listed.version == 4
+    made = [each.operation for each in bob.events if isinstance(each, MembershipChanged)]
+    assert made[-3:] == ["add", "device_remove", "device_add"]
     assert group in world.devices["tablet"].state.groups
+    tablet = world.devices["tablet"].state.groups[group]
+    assert tablet.member
 
 
 # --- letters between own devices --------------------------------------------------------------
