@@ -123,7 +123,7 @@ def test_a_removal_supersedes_although_the_secret_is_lacking() -> None:
     room.now += PATIENCE_MS + 10_000
     room.tick("bob")
     room.settle("alice")
-    assert ops(room.seats["bob"])[-2:] == [Op.UPDATE, Op.REMOVE]
+    assert ops(room.seats["bob"])[-3:] == [Op.ROLE, Op.UPDATE, Op.REMOVE]
     assert len(room.seats["bob"].group.roster.members) == 1
 
 
