@@ -451,14 +451,16 @@ def test_messages_and_hours_are_counted_over_the_steps_between() -> None:
         b.open(message)
         a.open(b.seal(b"y"))
         passed += 2
+        assert passed <= limits.PQ_STEP_MESSAGES
     assert passed == limits.PQ_STEP_MESSAGES
     a, b = talking()
     hours = 0
     while header_of(message := a.seal(b"x")).offer is None:
         b.open(message)
         a.open(b.seal(b"y"))
-        hours += 1
+        hours += 2  # so that 24 are over before 50 messages are
         a.now = b.now = NOW + hours * 3600
+        assert hours <= 24
     assert hours * 3600 == limits.PQ_STEP_SECONDS
 
 
