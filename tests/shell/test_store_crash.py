@@ -126,7 +126,10 @@ def test_a_killed_process_leaves_whole_commits_and_uses_no_number_twice(place: P
     frames: dict[int, str] = {}
     boot = 1
     with python(NURSERY, place) as process:
-        for _ in range(60):
+        kills = 0
+        while kills < 60 or len(frames) <= 30:  # on a slow machine a life may end before it sends
+            kills += 1
+            assert kills < 600
             for word, number, frame in killed_run(process, "work", rng):
                 assert word == "sent", frame
                 assert frames.setdefault(int(number), frame) == frame
@@ -142,25 +145,25 @@ def test_a_killed_process_leaves_whole_commits_and_uses_no_number_twice(place: P
                 assert frames.setdefault(durable, rows[b"outbox"].hex()) == rows[b"outbox"].hex()
                 for key in rows[b"keys"].split():  # the last batch is whole
                     assert rows[key].replace(b"%d" % durable, b"") == b""
-    assert len(frames) > 30
 
 
 @pytest.mark.spec("16.3-8")
 def test_a_store_that_was_being_made_is_there_complete_or_not_at_all(place: Path) -> None:
     rng = random.Random(12)
-    absent = 0
+    absent = there = 0
     with python(NURSERY, place) as process:
-        for _ in range(15):
+        while absent + there < 15 or not (absent and there):  # both ends are to be seen
+            assert absent + there < 300
             said = killed_run(process, "make", rng)
             if not place.exists():
                 assert said == []
                 absent += 1
                 continue
+            there += 1
             with opened(place) as store:
                 assert store.rows() == {}
                 assert not store.rolled_back
             place.unlink()
-    assert 0 < absent < 15
 
 
 HOLDER = (
