@@ -570,6 +570,19 @@ def test_old_skipped_keys_go_with_time_alone() -> None:
     assert not pruned.channel.ratchet.skipped and not pruned.link.retired
 
 
+def test_old_skipped_keys_of_a_retired_channel_go_before_it_does() -> None:
+    a, b = make_pair()
+    a.seal(b"lost")
+    b.receive(a.seal(b"x"))
+    b.now += 3600
+    a.start(b)
+    b.receive(a.seal(b"y"))
+    b.now += limits.SKIPPED_SECONDS - 3600
+    (before,) = link_of(b).retired
+    (after,) = pairwise.prune(b.held(), b.now).link.retired
+    assert before.channel.ratchet.skipped and not after.channel.ratchet.skipped
+
+
 def test_a_failure_on_a_retired_channel_is_not_the_sessions_fault() -> None:
     a, b = make_pair()
     old = a.held()

@@ -12,7 +12,7 @@ from groupcrypt.protocol.identifiers import MessageId
 from groupcrypt.protocol.identity import DeviceCertificate
 from groupcrypt.protocol.membership.log import Entry
 from groupcrypt.protocol.primitives import DhPrivate
-from groupcrypt.protocol.wire import U8, Blob, decode, encode, shape
+from groupcrypt.protocol.wire import U8, Blob, Text, decode, encode, shape
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.person import make_person
 from groupcrypt.testing.vectors import ch04_wire, ch09_membership
@@ -210,3 +210,17 @@ def test_the_vectors_have_every_field_at_both_ends() -> None:
     assert {value.small for value in values} >= {0, 127, 128, 255}
     assert {value.large for value in values} >= {0, 2**64 - 1}
     assert {len(value.blob) for value in values} >= {0, 40}
+
+
+@shape
+class Named:
+    """A name of six bytes at most."""
+
+    name: Annotated[str, Text(6)]
+
+
+@pytest.mark.parametrize("name", ["", "abcdef", "äöü"])
+def test_a_text_may_have_as_many_bytes_as_its_limit(name: str) -> None:
+    assert decode(Named, encode(Named(name))) == Named(name)
+    with pytest.raises(MalformedFrame):
+        decode(Named, encode(Named(name + "abcdefg"[len(name.encode()) :])))
