@@ -3,8 +3,6 @@
 A test that is expected to fail is a fault that is known and not mended yet.
 """
 
-import pytest
-
 from groupcrypt.testing.world import Faults, World, judge
 from groupcrypt.testing.world.actions import (
     Add,
@@ -19,11 +17,6 @@ from groupcrypt.testing.world.actions import (
 )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a Welcome that comes before the removal it follows is dropped, and not given again",
-)
 def test_who_was_removed_and_added_while_away_is_a_member_again() -> None:
     """Bob's mailbox is read before the topic in which he is removed."""
     world = World(29, "alice bob", pace=0.5).play(

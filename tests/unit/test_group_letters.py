@@ -1,6 +1,7 @@
 """Letters, Welcomes, erasure, updates, being taken forward (spec 10.6, 10.10)."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -461,3 +462,25 @@ def test_chains_of_one_device_are_bounded(room: Room) -> None:
     kept = [key for key in room.seats["carol"].group.base.chains if key[0] == bob]
     assert len(kept) == limits.MAX_GENERATIONS
     assert sender_key.next_generation(max(gen for _, gen in kept), 0) > min(g for _, g in kept)
+
+
+def test_a_secret_that_nobody_gives_is_asked_for_ever_more_seldom() -> None:
+    """At once and after ten seconds, then after twice as long each time, at last hourly."""
+    room = Room(47, "alice bob carol dave", members="bob carol dave")
+    removal_without_secret(room, "carol")
+    carol, asked = room.seats["carol"], list[int]()
+    room.letters.clear()
+    room.uploads.clear()
+    entered = carol.group.head.core.opened
+    while room.now < entered + 6 * 3_600_000:
+        due = groups.next_tick(carol.group)
+        assert due is not None
+        room.now = max(room.now + 1, due)
+        room.tick("carol")
+        if letters(room, LetterKind.SECRET_REQUEST, by="carol"):
+            asked.append((room.now - entered) // 1000)
+        room.letters.clear()
+        room.uploads.clear()
+    assert asked[:6] == [10, 20, 40, 80, 160, 320]
+    assert max(later - one for one, later in pairwise(asked)) <= 3_601
+    assert 14 <= len(asked) <= 16

@@ -86,8 +86,10 @@ def run(work: Work, group: GroupId, act: Callable[[Turn], None]) -> None:
 
 def absorb(work: Work, turn: Turn) -> None:
     """Make a turn's outcome part of the device: state, letters, uploads, events (spec 12.3)."""
-    group = turn.group
+    group, before = turn.group, work.state.groups.get(turn.group.id)
     work.set_group(group)
+    if before is not None and before.member and not group.member:
+        _ask_to_return(work, group)
     for record in turn.addresses:
         _learn(work, group, record)
     _drop(work, set(turn.dropped))
@@ -326,6 +328,7 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     group = GroupId(letter.group)
     state = work.state.groups.get(group)
     if state is not None and state.member:
+        _remember_welcome(work, state, device, letter)
         return
     if state is None:
         strangers.room_for_group(work.state, account)
@@ -357,6 +360,32 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     for stray in mine:
         if stray.kind not in (LetterKind.LOG_PART, LetterKind.WELCOME):
             _give(work, group, stray)
+
+
+def _remember_welcome(work: Work, group: GroupState, device: DeviceId, letter: Welcome) -> None:
+    """A Welcome to a member: its topic may still be to tell that it was out in between."""
+    if letter.epoch > group.core.head:
+        _set_aside(work, Stray(group.id, device, LetterKind.WELCOME, wire.encode(letter)))
+
+
+def _ask_to_return(work: Work, group: GroupState) -> None:
+    """Just out, but a Welcome to a later epoch had come already: its sender gives it again."""
+    early = [
+        stray
+        for stray in work.state.strays.values()
+        if stray.group == group.id and stray.kind == LetterKind.WELCOME
+    ]
+    kept = {n: stray for n, stray in work.state.strays.items() if stray not in early}
+    if early:
+        work.set(strays=kept)
+    asked: set[bytes] = set()
+    for stray in early:
+        later = wire.decode(Welcome, stray.body).epoch > group.core.head
+        account = _account_of(work, group, DeviceId(stray.device))
+        if later and account is not None and stray.device not in asked:
+            asked.add(stray.device)
+            body = wire.encode(WelcomeRequest(group.id))
+            post.queue(work, DeviceId(stray.device), account, LetterKind.WELCOME_REQUEST, body)
 
 
 def _give(work: Work, group: GroupId, stray: Stray) -> None:

@@ -240,9 +240,10 @@ def next_tick(group: GroupState) -> int | None:
         requests.next_asking(group),
         core.update_due,
         core.hold_until or None,
+        requests.secret_due(group),
     ]
-    if core.base != core.head and group.head.keys is None:
-        times += [(core.asked_at or 0) + entries.ASK_AGAIN_MS, core.supersede_at]
+    if requests.secret_due(group) is not None:
+        times.append(core.supersede_at)
     return min((time for time in times if time is not None), default=None)
 
 

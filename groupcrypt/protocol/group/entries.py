@@ -26,7 +26,7 @@ from groupcrypt.protocol import limits, membership, primitives, sender_key, wire
 from groupcrypt.protocol.events import ChangeFailed
 from groupcrypt.protocol.group import epochs, secrets, silence
 from groupcrypt.protocol.group.letters import LetterKind, write_secret
-from groupcrypt.protocol.group.requests import ask_secret
+from groupcrypt.protocol.group.requests import ask_secret, secret_due
 from groupcrypt.protocol.group.rows import AddressBytes, Intent, Pending
 from groupcrypt.protocol.group.state import GroupState, frame_keys, need_keys, other_devices
 from groupcrypt.protocol.group.turn import Letter, Turn
@@ -39,7 +39,6 @@ REMOVALS = (Op.REMOVE, Op.LEAVE_COMMIT, Op.DEVICE_REMOVE)
 BURST = 4  # entries an author makes without a pause
 JITTER_MS = 2_000
 CONFIRM_STEP_MS = 400  # members confirm one after the other, so that one confirm is the rule
-ASK_AGAIN_MS = 10_000
 
 
 @shape
@@ -367,11 +366,11 @@ def tick_entries(turn: Turn) -> None:
         raw = membership.make_confirm(turn.me, LogHash(head.core.log_hash), need_keys(head).confirm)
         upload_control(turn, CONFIRM, raw, None)
         turn.set_core(confirm_at=None)
-    waiting = core.base != core.head and turn.group.head.keys is None
-    if waiting and (core.asked_at is None or now - core.asked_at >= ASK_AGAIN_MS):
+    due = secret_due(turn.group)
+    if due is not None and due <= now:
         ask_secret(turn)
     advance(turn)  # a removal supersedes as well as an update
-    if waiting and core.supersede_at is not None and core.supersede_at <= now:
+    if due is not None and core.supersede_at is not None and core.supersede_at <= now:
         turn.set_core(supersede_at=now + limits.CONFIRM_PATIENCE_SECONDS * 1000)
         if turn.group.core.pending is None:
             with suppress(LocalError):  # an update of ours is too near: others will

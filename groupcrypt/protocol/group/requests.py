@@ -18,6 +18,8 @@ from groupcrypt.protocol.identifiers import DeviceId
 
 ASKED_AT_ONCE = 3
 VOUCHES_ASKED = 2  # members beside the owner
+SECRET_AGAIN_MS = 10_000  # at first; then after as long as it has been asked for
+MAX_SECRET_PAUSE_MS = 3_600_000
 MINUTE_MS = 60_000
 PAUSE_MS = 3_600_000 // limits.MAX_KEY_REQUESTS_PER_HOUR
 Chain = tuple[int, DeviceId, int]  # (epoch, device, generation)
@@ -35,6 +37,18 @@ def ask_secret(turn: Turn) -> None:
     body = wire.encode(SecretRequest(group.id, head.number, head.core.log_hash))
     turn.write(order[:ASKED_AT_ONCE], LetterKind.SECRET_REQUEST, body)
     turn.set_core(asked_at=turn.now)
+
+
+def secret_due(group: GroupState) -> int | None:
+    """When the head's secret is to be asked for; None if it is not lacking (spec 10.6)."""
+    core = group.core
+    if core.base == core.head or group.head.keys is not None:
+        return None
+    if core.asked_at is None:
+        return 0
+    # Twice as late each time: a member that nobody can give it is a burden to nobody.
+    waited = core.asked_at - group.head.core.opened
+    return core.asked_at + min(max(SECRET_AGAIN_MS, waited), MAX_SECRET_PAUSE_MS)
 
 
 def lack(turn: Turn, epoch: int, device: DeviceId, generation: int, *, frames: int = 0) -> None:
