@@ -113,7 +113,8 @@ def _bad() -> list[Vector]:
         out.append(vector("02.8", name, _given("offer", sealed, dh), expect=AuthenticationFailed))
     for name, sealed in answers.items():
         out.append(vector("02.8", name, _given("answer", sealed, key), expect=AuthenticationFailed))
-    short = identity.seal_slot(expand(_LINK.secret, "link answer"), encode(_ENTRY), _ENTROPY)
+    entropy = _ENTROPY.fork("short")
+    short = identity.seal_slot(expand(_LINK.secret, "link answer"), encode(_ENTRY), entropy)
     given = _given("answer", short, key)
     return [*out, vector("02.8", "an answer of another shape", given, expect=MalformedFrame)]
 
