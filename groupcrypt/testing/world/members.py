@@ -90,7 +90,10 @@ class Liar:
     def entry(self) -> list[bytes]:
         """A removal that states that nobody is removed."""
         me = self.host.state.core.identity
-        gone = min(account for account in self.held.roster.members if account != me.account)
+        others = self.held.roster.members.keys() - {me.account}
+        if not others:
+            raise LocalError("nobody else is in the group")
+        gone = min(others)
         body = forge(self.held.roster, me, Op.REMOVE, RemoveData((gone,)))
         raw = membership.sign_entry(body, me)
         return [sealed_entry(self.held, raw, self.entropy)]
