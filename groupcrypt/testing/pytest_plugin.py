@@ -186,7 +186,7 @@ class _Parties(_Played):
         client: Callable[[Any], Any] | None,
         files: bool,  # noqa: FBT001  # as the fixture got it
     ) -> None:
-        from groupcrypt.testing.party import play  # noqa: PLC0415
+        from groupcrypt.testing.party import play  # noqa: PLC0415  # as below
         from groupcrypt.testing.party.clients import NodeClient  # noqa: PLC0415  # see the rules above
 
         held: list[Party[Any]] = []
