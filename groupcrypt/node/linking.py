@@ -18,7 +18,7 @@ import trio
 from groupcrypt.connection import trusted_pin
 from groupcrypt.entropy import SystemEntropy
 from groupcrypt.errors import NotPermitted, RemoteError, StoreForeign, TransportError
-from groupcrypt.node.opening import Connect, over_tls, pin_of, place_of
+from groupcrypt.node.opening import Connect, over_tls, pin_of, place_of, stored_rows
 from groupcrypt.protocol import device
 from groupcrypt.protocol.broadcast import Entry, Subscribe, TopicKind, token_hash
 from groupcrypt.protocol.device.state import TopicRecord
@@ -131,7 +131,8 @@ async def start_linking(
 ) -> NewDevice:
     """The same over any store, connection, randomness and clock; for tests and other shells."""
     drawn = entropy or SystemEntropy()
-    rows = await trio.to_thread.run_sync(store.rows) if store.blocking else store.rows()
+    read = partial(stored_rows, store)
+    rows = await trio.to_thread.run_sync(read) if store.blocking else read()
     new = device.load_new(rows)
     if new is None and rows:
         raise NotPermitted("this device has an account already: open it with open_node")

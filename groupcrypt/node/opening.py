@@ -145,6 +145,16 @@ def _open_store(
     return SqliteStore.create(place, passphrase=passphrase, key_file=key)
 
 
+def stored_rows(store: Store) -> device.Rows:
+    """All rows, after those of an earlier version became today's; raises `StoreError`s."""
+    rows = store.rows()
+    older = device.upgrade(rows) if rows else {}
+    if not older:
+        return rows
+    store.commit(older)
+    return store.rows()
+
+
 async def _start(
     store: Store,
     name: str,
@@ -161,7 +171,7 @@ async def _start(
             return work()
         return await trio.to_thread.run_sync(work)  # waits for the thread, cancelled or not
 
-    rows = await use(store.rows)
+    rows = await use(partial(stored_rows, store))
     if rows:
         state: DeviceState = await use(partial(device.load, rows))
         heal = device.restored if store.rolled_back else device.opened

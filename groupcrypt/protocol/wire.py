@@ -139,6 +139,18 @@ def decode(cls: type[T], data: bytes, limit: int = limits.MAX_RECORD_BYTES) -> T
     return result
 
 
+def appended(data: bytes, *values: object) -> bytes:
+    """An encoded shape with more fields: integers, bytes, texts, nil or arrays of them.
+
+    For stored rows of an earlier version. Raises `MalformedFrame` if `data` is no array.
+    """
+    value = _unpack(data, len(data))
+    if not _is_array(value):
+        raise MalformedFrame("not an array")
+    packed: bytes = _msgpack.packb([*value, *values], use_bin_type=True)
+    return packed
+
+
 def _unpack(data: bytes, limit: int) -> Any:
     if len(data) > limit:
         raise MalformedFrame(f"{len(data)} bytes where at most {limit} are allowed")

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import replace
 
+import msgpack
 import pytest
 
 from groupcrypt.errors import (
@@ -30,8 +31,10 @@ from groupcrypt.protocol.broadcast import (
 from groupcrypt.protocol.content import LeaveContent, TextContent, write_content
 from groupcrypt.protocol.device import people, post, rooms, sessions
 from groupcrypt.protocol.device.post import Payload
+from groupcrypt.protocol.device.records import SCHEMA
 from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import InboxRow, Work
+from groupcrypt.protocol.device.upgrades import grown
 from groupcrypt.protocol.events import (
     DirectReceived,
     IdentityAlarm,
@@ -666,6 +669,31 @@ def test_rows_that_do_not_fit_are_refused(shared: World) -> None:
             continue
         with pytest.raises(StoreCorrupt):
             device.load({**rows, key: value[:-1]})
+
+
+@pytest.mark.spec("12.6-7")
+def test_rows_of_an_earlier_version_become_todays(shared: World) -> None:
+    """Two versions up: people get a field each, then one kind of row goes.
+
+    Broken by: leaving the version's number, or what an upgrade deletes, as it was.
+    """
+    world, _ = shared
+    rows = {**world.devices["alice"].rows, b"schema": b"0"}
+    people = {key for key in rows if key.startswith(b"c/")}
+    assert people
+    with pytest.raises(StoreVersion):
+        device.upgrade(rows)
+    changes = device.upgrade(rows, {b"0": lambda held: grown(held, b"c/", 7, None)})
+    assert changes.keys() == people | {b"schema"}
+    assert changes[b"schema"] == SCHEMA
+    for key in people:
+        assert changes[key] == msgpack.packb([*msgpack.unpackb(rows[key]), 7, None])
+    goes = device.upgrade(
+        {**rows, b"schema": b"-1", b"old/": b"x"},
+        {b"-1": lambda held: {b"old/": None}, b"0": lambda held: grown(held, b"old/", 1)},
+    )
+    assert goes == {b"old/": None, b"schema": SCHEMA}
+    assert device.upgrade({**rows, b"schema": SCHEMA}) == {}
 
 
 @pytest.mark.spec("12.6-3", "12.6-4")

@@ -57,6 +57,8 @@ from groupcrypt.protocol.device.linking import (
     offered,
     revoke,
 )
+from groupcrypt.protocol.device.records import Rows
+from groupcrypt.protocol.device.upgrades import upgrade
 from groupcrypt.protocol.device.views import (
     Subscription,
     describe,
@@ -72,6 +74,7 @@ from groupcrypt.protocol.device.views import (
 __all__ = [
     "PASSING",
     "NewDevice",
+    "Rows",
     "Subscription",
     "accept_identity",
     "add_contact",
@@ -120,6 +123,7 @@ __all__ = [
     "tick",
     "unread",
     "update",
+    "upgrade",
     "wanted",
     "wanted_records",
     "withdraw",
