@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 from groupcrypt.errors import ContentTooLarge, MalformedFrame
 from groupcrypt.protocol import limits, wire
+from groupcrypt.protocol.attachment import AttachmentContent
 from groupcrypt.protocol.wire import U8, U16, U32, U64, Blob, Bytes16, Many, Text, shape
 
 MARK_BYTES: Final = 4  # what the mark of a content that is sealed again takes
@@ -24,6 +25,7 @@ class ContentType(IntEnum):
     CUSTOM = 0
     TEXT = 1
     RECEIPT = 2
+    ATTACHMENT = 8  # a file (spec 14.1)
     LEAVE = 16  # a signed leave proposal (spec 09.7); never shown to the application
     HEADS = 17  # what its sender saw of each chain (spec 10.11); never shown to the application
 
@@ -92,13 +94,14 @@ class Unknown:
 
 
 Internal = LeaveContent | HeadsContent  # of the protocol: for the group, never for the application
-Shaped = TextContent | ReceiptContent | CustomContent | Internal
+Shaped = TextContent | ReceiptContent | CustomContent | AttachmentContent | Internal
 Content = Shaped | Unknown
 
 _SHAPES: Final[dict[int, type[Shaped]]] = {
     ContentType.CUSTOM: CustomContent,
     ContentType.TEXT: TextContent,
     ContentType.RECEIPT: ReceiptContent,
+    ContentType.ATTACHMENT: AttachmentContent,
     ContentType.LEAVE: LeaveContent,
     ContentType.HEADS: HeadsContent,
 }

@@ -37,6 +37,11 @@ UPDATE_DISTANCE = 8  # entries between a non-admin's updates; fewer in small gro
 MAX_HEADS_CHAINS = 64  # in one statement of what was seen of each chain
 SIGNING_KEY_MESSAGES = 100  # frames under one signing key
 SIGNING_KEY_SECONDS = 24 * 3600
+MAX_FILE_BYTES = 2**31  # an attachment, before padding
+FILE_CHUNK_BYTES = 128 * 1024 - 48  # of a file in one chunk, which is 128 KiB sealed
+MAX_FILE_NAME_BYTES = 255
+MAX_MEDIA_TYPE_BYTES = 127
+MAX_PREVIEW_BYTES = 4_096
 
 # Local policy (spec 01.2): bounds on what is kept, and how long.
 MAX_SKIPPED_PER_CHAIN = 1_000

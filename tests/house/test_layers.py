@@ -19,11 +19,12 @@ ORDER = (
     ("protocol.primitives",),
     ("protocol.wire",),
     ("protocol.identity",),
+    ("protocol.attachment",),
     tuple(
         f"protocol.{name}"
         for name in (
             *("handshake", "ratchet", "sender_key"),
-            *("membership", "content", "attachment", "media"),
+            *("membership", "content", "media"),
         )
     ),
     ("protocol.events",),

@@ -42,3 +42,8 @@ def pool_id(put_hash: bytes, take_hash: bytes) -> bytes:
 def slot_name(public: bytes) -> bytes:
     """The 32-byte name of the slot that this Ed25519 key signs (spec 13.7)."""
     return digest("slot name", public)
+
+
+def blob_id(write_hash: bytes, read_hash: bytes) -> bytes:
+    """The 32-byte name of the blob with these token hashes (spec 13.12)."""
+    return digest("blob", write_hash, read_hash)

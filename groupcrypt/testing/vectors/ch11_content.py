@@ -7,6 +7,7 @@ Rules of this file:
 from typing import Any
 
 from groupcrypt.protocol import limits, wire
+from groupcrypt.protocol.attachment import AttachmentContent
 from groupcrypt.protocol.content import (
     ChainHead,
     Content,
@@ -173,6 +174,8 @@ def _shown(content: Content) -> dict[str, Any]:
             return {"type": int(ContentType.RECEIPT), "kind": kind, "messages": ids}
         case CustomContent(name=name, data=data):
             return {"type": int(ContentType.CUSTOM), "name": name, "data": data.hex()}
+        case AttachmentContent(name=name, size=size):  # chapter 14 has its vectors
+            return {"type": int(ContentType.ATTACHMENT), "name": name, "size": size}
         case LeaveContent(proposal=proposal):
             return {"type": int(ContentType.LEAVE), "proposal": proposal.hex()}
         case HeadsContent(epoch=epoch, chains=chains):
