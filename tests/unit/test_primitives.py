@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 
 from groupcrypt.errors import AuthenticationFailed, BadKey, MalformedFrame
 from groupcrypt.protocol import primitives
-from groupcrypt.protocol.primitives import DhPrivate, KemPrivate, SigningKey
+from groupcrypt.protocol.primitives import DhPrivate, KemPrivate, SigningKey, agreement
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.vectors import ch03_primitives
 
@@ -138,7 +138,7 @@ def test_ck03_private_keys_of_another_length() -> None:
 def test_ck01_a_result_of_zeros_is_refused_even_if_the_list_missed_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(primitives, "_DH_SMALL_ORDER", frozenset())
+    monkeypatch.setattr(agreement, "_DH_SMALL_ORDER", frozenset())
     with pytest.raises(BadKey):
         DhPrivate.generate(ENTROPY).exchange(bytes(32))
 

@@ -315,7 +315,7 @@ def write_prekeys(prekeys: Prekeys) -> bytes:
 
 
 def read_prekeys(raw: bytes) -> Prekeys:
-    """Undo `write_prekeys`; 130 us for each key it holds. Raises `MalformedFrame`."""
+    """Undo `write_prekeys`. Raises `MalformedFrame`."""
     stored = decode(_Stored, raw, _MAX_STORED_BYTES)
     accepted = {
         one.signed_id: frozenset(one.names[at : at + 16] for at in range(0, len(one.names), 16))

@@ -144,7 +144,7 @@ def write_session(session: Session) -> bytes:
 
 
 def read_session(raw: bytes) -> Session:
-    """Undo `write_session`, or raise `MalformedFrame`; loading its keys costs 35-130 us."""
+    """Undo `write_session`, or raise `MalformedFrame`."""
     if not raw or raw[0] >= len(_KINDS):
         raise MalformedFrame("not a stored session")
     kind: type[Session] = _KINDS[raw[0]]
