@@ -298,6 +298,38 @@ def test_what_a_late_chain_cannot_open_is_sent_again(room: Room) -> None:
     assert room.seats["carol"].group.held == {}
 
 
+@pytest.mark.spec("10.7-11", "10.7-4", "10.7-7")
+def test_a_frame_from_before_a_late_chain_begins_is_held_and_sent_again(room: Room) -> None:
+    """The first distribution was lost; an answer to another request comes before the frame."""
+    late_chain(room, "bob", "carol")
+    earlier = key_request(room, "bob", 1, own_chain(room, "bob").generation - 1)
+    room.letter("bob", room.seats["carol"].device, LetterKind.KEY_REQUEST, earlier)
+    room.hand_over("carol")
+    room.send("bob", "second")
+    room.post()
+    carol = room.seats["carol"]
+    assert kinds(room.read("carol")) == ["Held", "MessageReceived"]
+    assert room.texts("carol")[-1] == "second"
+    frame = room.topics[groups.topic(carol.group)[0]][-2]  # type: ignore[index]  # she reads
+    assert kinds(show(room, "carol", frame)) == []  # shown again it waits no second time
+    room.read("bob")
+    room.letters = key_requests(room, "carol")
+    room.settle()
+    assert room.texts("carol")[-2:] == ["second", "late"]
+    assert carol.group.held == {}
+
+
+@pytest.mark.spec("10.7-11", "10.1-1")
+def test_a_key_that_a_whole_chain_has_let_go_is_not_asked_for(room: Room) -> None:
+    chain, base = own_chain(room, "bob"), room.seats["carol"].group.base
+    body, key = sealed_by(room, "bob", chain, "x"), (room.seats["bob"].device, chain.generation)
+    held = base.chains[key]
+    evicted = replace(held, core=replace(held.core, iteration=9, floor=9))
+    after = replace(base, chains={**base.chains, key: evicted})
+    room.act("carol", lambda turn: turn.set_epoch(after))
+    refused(room, "carol", body, "expired")
+
+
 @pytest.mark.spec("10.7-6")
 def test_a_chain_that_is_over_is_not_given_and_its_contents_are(room: Room) -> None:
     """Two fresh secrets after its last frame nobody could follow bob's signing key."""

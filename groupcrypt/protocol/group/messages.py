@@ -11,6 +11,7 @@ from functools import partial
 
 from groupcrypt.errors import (
     AuthenticationFailed,
+    Expired,
     MalformedFrame,
     NotInRoster,
     RemoteError,
@@ -58,6 +59,10 @@ def receive_frame(turn: Turn, header: Header, frame: bytes, seq: int) -> None:
             _open(turn, base, header, frame)
         except UnknownChain:  # its signing key, or a newer form of the chain, is on its way
             _hold(turn, header, frame, seq)
+        except Expired:
+            if base.chains[device, header.generation].core.whole:
+                raise
+            _hold(turn, header, frame, seq)  # from before what we were given: a resend brings it
 
 
 def _receive_own(turn: Turn, header: Header, frame: bytes) -> None:
