@@ -8,7 +8,7 @@ Rules of this folder:
 It does not decide what is stored (`protocol.records`) nor what a rollback means (the node).
 """
 
-from groupcrypt.store.contract import PurgeResult, Store
+from groupcrypt.store.contract import Filing, History, HistoryRow, PurgeResult, Store, fold
 from groupcrypt.store.keyfile import create_key_file
 from groupcrypt.store.memory import MemorySnapshot, MemoryStore
 from groupcrypt.store.sqlite import SqliteStore
@@ -16,6 +16,9 @@ from groupcrypt.store.vault import STRETCH, Stretch
 
 __all__ = [
     "STRETCH",
+    "Filing",
+    "History",
+    "HistoryRow",
     "MemorySnapshot",
     "MemoryStore",
     "PurgeResult",
@@ -23,4 +26,5 @@ __all__ = [
     "Store",
     "Stretch",
     "create_key_file",
+    "fold",
 ]

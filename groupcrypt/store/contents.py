@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from groupcrypt.errors import StoreCorrupt
+from groupcrypt.store import history
 from groupcrypt.store.database import (
     APPLICATION_ID,
     PAGE_BYTES,
@@ -41,17 +42,19 @@ from groupcrypt.store.vault import (
 )
 
 HEADER, HEAD = 0, 1  # the rows of table `store`
-SCHEMA: Final = (
+ROWS: Final = (
     "CREATE TABLE store(id INTEGER PRIMARY KEY, value BLOB NOT NULL)",
     "CREATE TABLE rows(name BLOB PRIMARY KEY, slot INTEGER, sealed BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE salts(slot INTEGER PRIMARY KEY, salt BLOB NOT NULL)",
 )
+SCHEMAS: Final = {1: ROWS, SCHEMA_VERSION: ROWS + history.SCHEMA}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Contents:
     """What an examined file holds."""
 
+    version: int
     vault: Vault
     head: Head
     rows: dict[bytes, bytes]
@@ -75,7 +78,7 @@ def build(place: Path, brought: Opener, cost: Stretch) -> None:
         database.begin()
         database.query(f"PRAGMA application_id={APPLICATION_ID}")
         database.query(f"PRAGMA user_version={SCHEMA_VERSION}")
-        for statement in SCHEMA:
+        for statement in SCHEMAS[SCHEMA_VERSION]:
             database.query(statement)
         database.many("INSERT INTO store VALUES (?, ?)", [(HEADER, header), (HEAD, head)])
         database.commit()
@@ -99,7 +102,7 @@ def examine(database: Database, place: Path, brought: Opener, start: bytes) -> C
     mode = database.query("PRAGMA journal_mode")
     sound = database.query("PRAGMA quick_check(1)")
     if (
-        schema != [(table.encode(),) for table in SCHEMA]
+        schema != [(part.encode(),) for part in SCHEMAS[version]]
         or mode != [(b"wal",)]
         or sound != [(b"ok",)]
     ):
@@ -114,10 +117,12 @@ def examine(database: Database, place: Path, brought: Opener, start: bytes) -> C
     head = vault.open_head(sealed_head)
     if head.running and not database.had_log:  # commits were in the log that is missing
         head = replace(head, rolled_back=True)
-    return _examine_rows(database, place, vault, head)
+    return _examine_rows(database, place, version, vault, head)
 
 
-def _examine_rows(database: Database, place: Path, vault: Vault, head: Head) -> Contents:
+def _examine_rows(
+    database: Database, place: Path, version: int, vault: Vault, head: Head
+) -> Contents:
     salts = dict(database.query("SELECT slot, salt FROM salts"))
     if list(salts) != list(range(len(salts))):
         raise StoreCorrupt(f"{place} is damaged")
@@ -141,4 +146,4 @@ def _examine_rows(database: Database, place: Path, vault: Vault, head: Head) -> 
         # belong together, or pages of an older copy.
         raise StoreCorrupt(f"{place} is a mixture of different states")
     slots = Slots(free=sorted(salts.keys() - used, reverse=True), made=len(salts))
-    return Contents(vault, head, rows, slots)
+    return Contents(version, vault, head, rows, slots)

@@ -7,9 +7,12 @@ Rules of this file:
 It does not say how: see `memory` and `sqlite`.
 """
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,79 @@ class PurgeResult:
     complete: bool
     left: int = 0
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HistoryRow:
+    """A message that stays, as the history keeps it.
+
+    `conversation` and `reference` name it; `value` is opaque; `text` is what a search looks at.
+    `due`: the second (since 1970) by which somebody has to deal with it; 0: never. A row without a
+    value is a tombstone: it tells that the message was there, and holds neither name nor text.
+    """
+
+    number: int
+    conversation: bytes
+    reference: bytes
+    value: bytes
+    text: str = ""
+    due: int = 0
+
+
+class History(Protocol):
+    """Messages, in the order in which they came; to be used within `Store.commit` or `Store.read`.
+
+    Raises `StoreCorrupt` where it finds damage.
+    """
+
+    def at(self, number: int) -> HistoryRow | None:
+        """The row with this number."""
+        ...
+
+    def find(self, conversation: bytes, reference: bytes) -> HistoryRow | None:
+        """The row of a conversation with this reference."""
+        ...
+
+    def before(self, conversation: bytes, number: int, limit: int) -> list[HistoryRow]:
+        """The newest rows of a conversation below a number, newest first; no tombstones."""
+        ...
+
+    def due(self, until: int, limit: int) -> list[HistoryRow]:
+        """Rows that are due up to a second, earliest first; also tombstones."""
+        ...
+
+    def next_due(self) -> int:
+        """The earliest second for which something is due; 0: never."""
+        ...
+
+    def search(
+        self, words: str, conversation: bytes | None, before: int, limit: int
+    ) -> list[HistoryRow]:
+        """Rows below a number whose text contains `words`, newest first."""
+        ...
+
+    def add(self, row: HistoryRow) -> int:
+        """Keep a row under the next number, which is returned; its own is not looked at.
+
+        Conversation and reference together must be new.
+        """
+        ...
+
+    def replace(self, row: HistoryRow) -> None:
+        """Put a row in the place of the one with its number, which is shredded."""
+        ...
+
+    def remove(self, number: int) -> None:
+        """Shred a row, and leave nothing of it."""
+        ...
+
+
+Filing = Callable[[History], object]
+
+
+def fold(text: str) -> str:
+    """A text as the search sees it: without case and compatibility forms."""
+    return unicodedata.normalize("NFKC", text).casefold().replace("\0", " ")
 
 
 class Store(Protocol):
@@ -67,11 +143,17 @@ class Store(Protocol):
         """Every row, as a new dict."""
         ...
 
-    def commit(self, changes: Mapping[bytes, bytes | None]) -> None:
+    def commit(self, changes: Mapping[bytes, bytes | None], filing: Filing | None = None) -> None:
         """Write the rows and delete those that are None: all durable on return, or none.
 
-        Deleting a row that is not there is allowed. An empty mapping does nothing.
+        Deleting a row that is not there is allowed. `filing` is called inside of the transaction to
+        change the history; what it raises is raised, and nothing is written. An empty mapping
+        without a filing does nothing.
         """
+        ...
+
+    def read(self, look: Callable[[History], T]) -> T:
+        """What `look` finds in the history, which it must not change."""
         ...
 
     def purge(self) -> PurgeResult:

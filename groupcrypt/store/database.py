@@ -28,7 +28,7 @@ from groupcrypt.errors import (
 from groupcrypt.store.files import refusal_of
 
 APPLICATION_ID: Final = 0x67637374  # "gcst"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2  # 1 had no history
 PAGE_BYTES: Final = 4096
 WITH_LOG: Final = b"\2\2"  # how SQLite marks a file that may only be read together with its log
 BUSY_SECONDS: Final = 0.5  # someone else's lock does not go away by waiting
@@ -106,7 +106,7 @@ def check_kind(place: Path, application: int, version: int) -> None:
         raise StoreVersion(
             f"{place} has store version {version}; this library reads up to {SCHEMA_VERSION}"
         )
-    if version != SCHEMA_VERSION:
+    if version < 1:
         raise StoreCorrupt(f"{place} has no store version")
 
 

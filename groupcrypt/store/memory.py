@@ -10,11 +10,13 @@ It is not durable and not encrypted.
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from groupcrypt.errors import StoreError, StoreFull
-from groupcrypt.store.contract import PurgeResult
+from groupcrypt.store.contract import Filing, History, PurgeResult
+from groupcrypt.store.memory_history import MemoryHistory
 
+T = TypeVar("T")
 Point = Literal["before commit", "after commit", "before purge"]
 
 
@@ -26,6 +28,7 @@ class MemorySnapshot:
     generation: int
     boot: int
     boot_nonce: bytes
+    history: MemoryHistory
 
 
 class MemoryStore:
@@ -43,6 +46,7 @@ class MemoryStore:
         entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._rows: dict[bytes, bytes] = dict(rows or {})
+        self._history = MemoryHistory()
         self._entropy: Final = entropy
         self._open = False
         self.blocking = False
@@ -67,11 +71,14 @@ class MemoryStore:
 
     def snapshot(self) -> MemorySnapshot:
         """A copy of what is durable now."""
-        return MemorySnapshot(dict(self._rows), self.generation, self.boot, self.boot_nonce)
+        return MemorySnapshot(
+            dict(self._rows), self.generation, self.boot, self.boot_nonce, self._history.copy()
+        )
 
     def restore(self, snapshot: MemorySnapshot) -> None:
         """Put an older copy back and open it, as a user with a backup would."""
         self._rows = dict(snapshot.rows)
+        self._history = snapshot.history.copy()
         self.generation = snapshot.generation
         self.boot = snapshot.boot
         self.reopen()
@@ -80,11 +87,13 @@ class MemoryStore:
         self._check()
         return self._rows.copy()
 
-    def commit(self, changes: Mapping[bytes, bytes | None]) -> None:
+    def commit(self, changes: Mapping[bytes, bytes | None], filing: Filing | None = None) -> None:
         self._check()
-        if not changes:
+        if not changes and filing is None:
             return
         self._reach("before commit")
+        if filing is not None:
+            self._file(filing)
         for key, value in changes.items():
             self.dirty |= key in self._rows
             if value is None:
@@ -93,6 +102,19 @@ class MemoryStore:
                 self._rows[key] = bytes(value)
         self.generation += 1
         self._reach("after commit")
+
+    def _file(self, filing: Filing) -> None:
+        self._history.begin()
+        try:
+            filing(self._history)
+        except BaseException:
+            self._history.undo()
+            raise
+        self.dirty = True
+
+    def read(self, look: Callable[[History], T]) -> T:
+        self._check()
+        return look(self._history)
 
     def purge(self) -> PurgeResult:
         self._check()

@@ -13,22 +13,24 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from groupcrypt.errors import StoreError
 from groupcrypt.store.contents import HEAD, Contents, build, examine
-from groupcrypt.store.contract import PurgeResult
-from groupcrypt.store.database import Database, check_file, journal_of, log_of
+from groupcrypt.store.contract import Filing, History, PurgeResult
+from groupcrypt.store.database import SCHEMA_VERSION, Database, check_file, journal_of, log_of
 from groupcrypt.store.files import refusal_of
+from groupcrypt.store.history import SealedHistory
 from groupcrypt.store.lock import FileLock
 from groupcrypt.store.rows import Batch, write_rows
 from groupcrypt.store.vault import SALT_BYTES, STRETCH, Head, Stretch, opener
 
 Place = str | os.PathLike[str]
+T = TypeVar("T")
 
 
 class SqliteStore:
@@ -38,7 +40,9 @@ class SqliteStore:
         self._place: Final = place
         self._lock: Final = lock
         self._database: Final = database
+        self._version: Final = contents.version
         self._vault: Final = contents.vault
+        self._history: Final = SealedHistory(database, contents.vault)
         self._head = contents.head
         self._slots: Final = contents.slots
         self._unread: dict[bytes, bytes] | None = contents.rows  # for the first call of `rows`
@@ -134,7 +138,8 @@ class SqliteStore:
         self._tighten()
         boot = self._head.boot + 1
         head = replace(self._head, boot=boot, boot_nonce=os.urandom(16), running=True)
-        self._transact(head, {})
+        older = self._version < SCHEMA_VERSION
+        self._transact(head, {}, (lambda _: self._history.make()) if older else None)
         self._checkpoint()
 
     def _tighten(self) -> None:
@@ -175,14 +180,20 @@ class SqliteStore:
             rows, self._unread = self._unread, None
             return self._read() if rows is None else rows
 
-    def commit(self, changes: Mapping[bytes, bytes | None]) -> None:
-        if not changes:
+    def commit(self, changes: Mapping[bytes, bytes | None], filing: Filing | None = None) -> None:
+        if not changes and filing is None:
             return
         self._check_process()
         with self._mutex:
             self._check_usable()
             self._unread = None
-            self._transact(self._head, changes)
+            self._transact(self._head, changes, filing)
+
+    def read(self, look: Callable[[History], T]) -> T:
+        self._check_process()
+        with self._mutex:
+            self._check_usable()
+            return look(self._history)
 
     def healed(self) -> None:
         self._check_process()
@@ -228,10 +239,15 @@ class SqliteStore:
         if self._refusal:
             raise StoreError(f"{self._place} cannot be used: {self._refusal}")
 
-    def _transact(self, head: Head, changes: Mapping[bytes, bytes | None]) -> None:
+    def _transact(
+        self, head: Head, changes: Mapping[bytes, bytes | None], filing: Filing | None = None
+    ) -> None:
         try:
             self._database.begin()
             batch = write_rows(self._database, self._vault, self._slots, head, changes)
+            if filing is not None:
+                filing(self._history)
+                batch.replaced = True  # it may have shredded something: asking costs more
             head = replace(
                 head,
                 generation=head.generation + 1,

@@ -173,7 +173,7 @@ def _sane(terms: Terms) -> bool:
 class Vault:
     """The keys of an open store."""
 
-    __slots__ = ("_heads", "_names", "_rows", "_store", "_weights")
+    __slots__ = ("_heads", "_messages", "_names", "_rows", "_store", "_weights")
 
     def __init__(self, store: bytes, store_key: bytes) -> None:
         self._store = store
@@ -181,6 +181,7 @@ class Vault:
         self._rows = primitives.expand(store_key, "store rows", store)
         self._weights = primitives.expand(store_key, "store weights", store)
         self._heads = primitives.expand(store_key, "store heads", store)
+        self._messages = primitives.expand(store_key, "store messages", store)
 
     def __repr__(self) -> str:
         return "<Vault>"
@@ -213,6 +214,16 @@ class Vault:
         key_end = _LENGTHS.size + _LENGTHS.unpack_from(plaintext)[0]
         value_end = key_end + _LENGTHS.unpack_from(plaintext)[1]
         return plaintext[_LENGTHS.size : key_end], plaintext[key_end:value_end]
+
+    def seal_message(self, salt: bytes, plain: bytes, bound: bytes) -> bytes:
+        """Seal a message of the history, or a page of its search (spec 16.3)."""
+        key = primitives.expand(self._messages, "store message", salt)
+        return primitives.seal(key, plain, self._store + bound)
+
+    def open_message(self, salt: bytes, sealed: bytes, bound: bytes) -> bytes:
+        """Undo `seal_message`; raises `AuthenticationFailed`."""
+        key = primitives.expand(self._messages, "store message", salt)
+        return primitives.unseal(key, sealed, self._store + bound)
 
     def seal_head(self, head: Head, salt: bytes) -> bytes:
         """The salt, then the sealed head."""

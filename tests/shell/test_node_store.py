@@ -15,7 +15,7 @@ from groupcrypt.protocol import device
 from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.events import Event, Rejected, RolledBack
 from groupcrypt.protocol.primitives import Entropy
-from groupcrypt.store import MemoryStore
+from groupcrypt.store import Filing, MemoryStore
 from groupcrypt.store.memory import Point
 from groupcrypt.testing.entropy import SeededEntropy
 from tests.shell.scene import START, group_of, now, quiet, seen, texts, unread, world
@@ -176,10 +176,10 @@ class Slow(MemoryStore):
         self.open.set()
         self.written: list[int] = []
 
-    def commit(self, changes: Mapping[bytes, bytes | None]) -> None:
+    def commit(self, changes: Mapping[bytes, bytes | None], filing: Filing | None = None) -> None:
         assert self.open.wait(30)
         self.written.append(len(changes))
-        super().commit(changes)
+        super().commit(changes, filing)
 
 
 async def test_what_gathers_during_a_commit_is_the_next_one() -> None:

@@ -15,6 +15,7 @@ from groupcrypt.errors import (
     WrongPassphrase,
 )
 from groupcrypt.store import SqliteStore, Stretch
+from groupcrypt.store.database import SCHEMA_VERSION
 from tests.unit.stores import image, made, opened, put_back, refused
 
 
@@ -107,7 +108,7 @@ def test_what_is_no_store_is_refused_and_gets_no_lock(tmp_path: Path) -> None:
 @pytest.mark.spec("16.3-6")
 def test_a_newer_version_is_refused_unread(full: Path) -> None:
     whole = bytearray(full.read_bytes())
-    whole[60:64] = (2).to_bytes(4, "big")
+    whole[60:64] = (SCHEMA_VERSION + 1).to_bytes(4, "big")
     full.write_bytes(whole[:100] + os.urandom(4096))  # it could not be read anyway
     refused(full, StoreVersion)
 
@@ -166,7 +167,8 @@ def test_a_rollback_journal_is_not_obeyed(full: Path) -> None:
 def test_rows_out_of_order_are_damage(full: Path) -> None:
     """Each row is there and opens, but a later commit would not find it."""
     whole = bytearray(full.read_bytes())
-    leaf = next(page for page in range(0, len(whole), 4096) if whole[page] == 10)
+    leaves = (page for page in range(0, len(whole), 4096) if whole[page] == 10)
+    leaf = next(page for page in leaves if int.from_bytes(whole[page + 3 : page + 5]) > 1)
     first, second = (slice(leaf + offset, leaf + offset + 2) for offset in (8, 10))
     whole[first], whole[second] = whole[second], whole[first]
     full.write_bytes(whole)

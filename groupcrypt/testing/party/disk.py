@@ -8,10 +8,13 @@ Rules of this file:
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from groupcrypt.errors import StoreError, StoreFull
 from groupcrypt.store import MemoryStore, SqliteStore, Store, create_key_file
-from groupcrypt.store.contract import PurgeResult
+from groupcrypt.store.contract import Filing, History, PurgeResult
+
+T = TypeVar("T")
 
 
 class Disk:
@@ -64,13 +67,17 @@ class Disk:
         self._check()
         return self._store.rows()
 
-    def commit(self, changes: Mapping[bytes, bytes | None]) -> None:
+    def commit(self, changes: Mapping[bytes, bytes | None], filing: Filing | None = None) -> None:
         self._check()
         if self.full:
             raise StoreFull("no space left: the test said so")
-        self._store.commit(changes)
-        self.commits += bool(changes)
+        self._store.commit(changes, filing)
+        self.commits += bool(changes) or filing is not None
         self.seen(changes)
+
+    def read(self, look: Callable[[History], T]) -> T:
+        self._check()
+        return self._store.read(look)
 
     def purge(self) -> PurgeResult:
         self._check()
