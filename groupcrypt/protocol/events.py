@@ -94,7 +94,7 @@ class GroupJoined:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class MembershipChanged:
-    """An entry closed an epoch; accounts that came and went, and who decided it."""
+    """An entry closed an epoch; accounts and devices that came and went, and who decided it."""
 
     group: GroupId
     epoch: int
@@ -104,6 +104,9 @@ class MembershipChanged:
     added: tuple[AccountId, ...]
     removed: tuple[AccountId, ...]
     live: bool
+    device: DeviceId  # of the author
+    came: tuple[DeviceId, ...]  # those of added accounts as well
+    went: tuple[DeviceId, ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -30,7 +30,7 @@ from groupcrypt.protocol.broadcast import (
 from groupcrypt.protocol.content import Content, TextContent
 from groupcrypt.protocol.device.state import DeviceState, OutboxRow, Step, TopicRecord
 from groupcrypt.protocol.events import Event, GroupJoined, MessageReceived
-from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, MessageId
 from groupcrypt.protocol.membership import Op
 from groupcrypt.testing.entropy import SeededEntropy
 
@@ -64,6 +64,10 @@ class Device:
     @property
     def account(self) -> AccountId:
         return self.state.account
+
+    @property
+    def device(self) -> DeviceId:
+        return self.state.device
 
     def adopt(self, step: Step) -> tuple[Event, ...]:
         """Commit the changes, then adopt the state, then hand over the events."""

@@ -10,7 +10,7 @@ from groupcrypt.protocol import broadcast, device
 from groupcrypt.protocol.broadcast import Append
 from groupcrypt.protocol.events import Event, MembershipChanged, MessageReceived, Rejected
 from groupcrypt.protocol.group.state import need_keys
-from groupcrypt.protocol.identifiers import AccountId, GroupId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.store import SqliteStore, create_key_file
 from groupcrypt.testing.checkers import (
     Coalition,
@@ -67,7 +67,7 @@ def test_coalition_fires_if_a_removed_member_learns_the_next_secret(
     tape, watch = world.server.tape, world.watch
     assert len(watch.records(tape, group)) > 4
     assert Coalition(watch, tape).complaints(world, group) == []
-    carol, bob = (world.devices[name].account for name in ("carol", "bob"))
+    carol, bob = (world.devices[name].device for name in ("carol", "bob"))
     kept = watch.knows[carol]
     watch.knows[carol] = together([kept, watch.knows[bob]])
     opened = Coalition(watch, tape).complaints(world, group)
@@ -196,18 +196,18 @@ def test_a_fork_has_to_be_told() -> None:
 
 
 def test_nodes_of_any_make_are_judged(world: World, group: GroupId) -> None:
-    """What a checker needs of a node is five attributes."""
+    """What a checker needs of a node is six attributes."""
 
     class Other:
-        def __init__(self, name: str, account: AccountId) -> None:
-            self.name, self.account = name, account
+        def __init__(self, name: str, account: AccountId, device: DeviceId) -> None:
+            self.name, self.account, self.device = name, account, device
             self.events: Sequence[Event] = list(world.devices[name].events)
             self.wire: list[bytes] = []
             self.committed: set[bytes] = set()
 
     class Others:
         def __init__(self) -> None:
-            self.devices = {name: Other(name, h.account) for name, h in world.devices.items()}
+            self.devices = {n: Other(n, h.account, h.device) for n, h in world.devices.items()}
             self.sent = world.sent
 
     others = Others()

@@ -80,6 +80,7 @@ def _tell(
     turn: Turn, body: EntryBody, old: Roster, new: Roster, author: AccountId, *, live: bool
 ) -> None:
     before, after = set(old.members), set(new.members)
+    had, has = set(old.devices), set(new.devices)
     turn.events.append(
         MembershipChanged(
             turn.group.id,
@@ -90,6 +91,9 @@ def _tell(
             tuple(sorted(after - before)),
             tuple(sorted(before - after)),
             live,
+            body.author,
+            tuple(sorted(has - had)),
+            tuple(sorted(had - has)),
         )
     )
 

@@ -3,7 +3,8 @@
 Rules of this file:
 - A node of any make can be judged: it has to say what its application was told, what left it, and
   what it had made durable before. Nothing else of it is asked for.
-- Who was a member when is folded from what nodes told of changes; a founder told of the first.
+- Who was a member when is folded from what nodes told of changes; a founder told of the first. An
+  account and its devices are folded apart: one of them may come later, and go earlier.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,9 +20,10 @@ from groupcrypt.protocol.events import (
     MessageReceived,
     MessageSettled,
 )
-from groupcrypt.protocol.identifiers import AccountId, GroupId, LogHash, MessageId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
 
 Members = frozenset[AccountId]
+Devices = frozenset[DeviceId]
 
 
 class Node(Protocol):
@@ -35,6 +37,11 @@ class Node(Protocol):
     @property
     def account(self) -> AccountId:
         """Whose it is."""
+        ...
+
+    @property
+    def device(self) -> DeviceId:
+        """Which of the account's devices it is."""
         ...
 
     @property
@@ -120,42 +127,76 @@ class History:
 
     hashes: dict[int, set[LogHash]] = field(default_factory=dict[int, set[LogHash]])
     members: dict[int, set[Members]] = field(default_factory=dict[int, set[Members]])
+    devices: dict[int, set[Devices]] = field(default_factory=dict[int, set[Devices]])
 
     @property
     def head(self) -> int:
         """The last epoch anybody told of."""
         return max(self.members, default=0)
 
-    def was_member(self, account: AccountId, epoch: int) -> bool:
-        """Whether an account is in an epoch, by any branch; True where nobody told of it."""
-        return any(account in each for each in self.members.get(epoch, ())) or (
-            epoch not in self.members
-        )
+    def was_in(self, device: DeviceId, epoch: int) -> bool:
+        """Whether a device is in an epoch, by any branch; True where nobody told of it."""
+        told = self.devices.get(epoch)
+        return told is None or any(device in each for each in told)
 
 
 def history(world: Evidence, group: GroupId) -> History:
     """Fold what was told."""
     found = History()
-    changes: dict[int, set[tuple[tuple[AccountId, ...], tuple[AccountId, ...]]]] = {}
+    founders: set[AccountId] = set()
+    changes: dict[int, set[Change]] = {}
     for node in world.devices.values():
         for event in told(node, group):
             if isinstance(event, GroupJoined) and event.epoch == 0:
-                found.members[0] = {frozenset((event.by,))}
+                founders.add(event.by)
             if isinstance(event, MembershipChanged):
                 found.hashes.setdefault(event.epoch, set()).add(event.log_hash)
-                changes.setdefault(event.epoch, set()).add((event.added, event.removed))
+                change = Change(event.added, event.removed, event.came, event.went)
+                changes.setdefault(event.epoch, set()).add(change)
+    if founders:
+        found.members[0] = {frozenset(founders)}
+        own = {node.device for node in world.devices.values() if node.account in founders}
+        spoke = {node.device for node in world.devices.values() if told(node, group)}
+        found.devices[0] = {frozenset(own & spoke - _later(changes))}
     for epoch in sorted(changes):
-        before = found.members.get(epoch - 1)
-        if before is not None:
+        if epoch - 1 in found.members:
+            several = changes[epoch]
             found.members[epoch] = {
-                each.difference(removed).union(added)
-                for each in before
-                for added, removed in changes[epoch]
+                each.difference(one.removed).union(one.added)
+                for each in found.members[epoch - 1]
+                for one in several
+            }
+            found.devices[epoch] = {
+                each.difference(one.went).union(one.came)
+                for each in found.devices[epoch - 1]
+                for one in several
             }
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one entry did, as a node told it."""
+
+    added: tuple[AccountId, ...]
+    removed: tuple[AccountId, ...]
+    came: tuple[DeviceId, ...]
+    went: tuple[DeviceId, ...]
+
+
+def _later(changes: Mapping[int, set[Change]]) -> set[DeviceId]:
+    """The devices that came after genesis, whose own devices no event names."""
+    later: set[DeviceId] = set()
+    first: set[DeviceId] = set()
+    for epoch in sorted(changes):
+        for one in changes[epoch]:
+            later |= set(one.came) - first
+            first |= set(one.went) - later
+    return later
+
+
 __all__ = [
+    "Devices",
     "Evidence",
     "History",
     "Members",

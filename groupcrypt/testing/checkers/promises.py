@@ -56,7 +56,7 @@ class Agreement:
                 found.append(f"{name} is at epoch {place.epoch} of {log.head}")
             elif place.member and not place.live:
                 found.append(f"{name}'s epoch {place.epoch} never became live")
-            if place.member != log.was_member(node.account, log.head):
+            if place.member != log.was_in(node.device, log.head):
                 found.append(f"{name} takes itself for {'a' if place.member else 'no'} member")
         return found
 
@@ -82,7 +82,7 @@ class Delivery:
                 if sender == name or sender in self.without:
                     continue
                 got = epochs.get(message)
-                if not log.was_member(node.account, epoch) or got == epoch:
+                if not log.was_in(node.device, epoch) or got == epoch:
                     continue
                 if got is not None or not excused(epoch):
                     found.append(f"{name}: a message of {sender} in epoch {epoch} in {got}")
@@ -107,7 +107,7 @@ class Exclusion:
             f"{name} read epoch {event.epoch}"
             for name, node in world.devices.items()
             for event in received(node, group)
-            if not log.was_member(node.account, event.epoch)
+            if not log.was_in(node.device, event.epoch)
         ]
 
 

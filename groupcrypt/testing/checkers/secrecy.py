@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from groupcrypt.protocol import device
 from groupcrypt.protocol.device.state import TopicRecord
 from groupcrypt.protocol.events import MembershipChanged
-from groupcrypt.protocol.identifiers import AccountId, GroupId, TopicId
+from groupcrypt.protocol.identifiers import DeviceId, GroupId, TopicId
 from groupcrypt.protocol.sender_key import FrameKeys
 from groupcrypt.testing.adversary import Adversary, Record
 from groupcrypt.testing.checkers.evidence import Evidence, Node, history
@@ -47,13 +47,13 @@ def together(several: Iterable[Adversary]) -> Adversary:
 class Watch:
     """Every device of a world, watched."""
 
-    knows: dict[AccountId, Adversary] = field(default_factory=dict[AccountId, Adversary])
+    knows: dict[DeviceId, Adversary] = field(default_factory=dict[DeviceId, Adversary])
 
     def over(self, devices: Iterable[Device]) -> "Watch":
         """Watch these from now on."""
         for each in devices:
-            self.knows[each.account] = Adversary()
-            self.knows[each.account].watch(each)
+            self.knows[each.device] = Adversary()
+            self.knows[each.device].watch(each)
         return self
 
     def records(self, tape: Tape, group: GroupId) -> list[Record]:
@@ -90,11 +90,11 @@ class Coalition:
     def complaints(self, world: Evidence, group: GroupId) -> list[str]:
         log = history(world, group)
         found: list[str] = []
-        known: dict[frozenset[AccountId], Adversary] = {}
+        known: dict[frozenset[DeviceId], Adversary] = {}
         for record in self.watch.records(self.tape, group):
             epoch = record.place.epoch
             outside = frozenset(
-                account for account in self.watch.knows if not log.was_member(account, epoch)
+                device for device in self.watch.knows if not log.was_in(device, epoch)
             )
             if outside not in known:
                 known[outside] = together(self.watch.knows[each] for each in sorted(outside))
@@ -116,7 +116,7 @@ class Thief:
 
     def listen(self, tape: Tape) -> None:
         """Go on with the copy: read all there is in every topic it can follow."""
-        entropy = SeededEntropy(b"thief of " + self.victim.account)
+        entropy = SeededEntropy(b"thief of " + self.victim.device)
         copy = Device("thief", entropy, device.load(self.rows), dict(self.rows))
         self.knows.watch(copy)
         while record := _unread(copy, tape):
@@ -132,7 +132,7 @@ class Thief:
         )  # was on its way: its secret is known
         for event in self.victim.events[self.told :]:
             if isinstance(event, MembershipChanged) and event.group == group:
-                own = event.author == self.victim.account and event.log_hash != stolen
+                own = event.device == self.victim.device and event.log_hash != stolen
                 if own and event.operation == "update":
                     return event.epoch
         return None

@@ -175,6 +175,7 @@ class NodeClient:
         async with self.place.node() as self._node:
             self.place.publish(self._node.card)
             self.place.witness.account = self._node.account
+            self.place.witness.device = self._node.state.device
             with self._node.core.heard(self._hear):
                 task_status.started()
                 async for message in self._node.messages():  # which acknowledges the last

@@ -13,11 +13,12 @@ from groupcrypt.protocol import wire
 from groupcrypt.protocol.broadcast import Request, Subscribe, Unsubscribe, write_request
 from groupcrypt.protocol.device.state import OutboxRow
 from groupcrypt.protocol.events import Event
-from groupcrypt.protocol.identifiers import AccountId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId
 
 OUTBOX = b"o/"  # the keys of outbox rows
 MAX_ROW = 1 << 20
 NOBODY = AccountId(bytes(32))
+NOTHING = DeviceId(bytes(16))
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Witness:
 
     name: str
     account: AccountId = NOBODY  # until it runs for the first time
+    device: DeviceId = NOTHING
     events: list[Event] = field(default_factory=list[Event])
     wire: list[bytes] = field(default_factory=list[bytes])
     committed: set[bytes] = field(default_factory=set[bytes])
