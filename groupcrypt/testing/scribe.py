@@ -181,6 +181,10 @@ class Scribe:
             case events.IdentityAlarm(account):
                 text = "another identity than before"
                 return {"kind": Kind.NOTE, "peer": self._name(account), "text": text}
+            case events.DeviceLinked(device):
+                return {"kind": Kind.NOTE, "peer": self._device(device), "text": "linked"}
+            case events.DeviceRevoked(device):
+                return {"kind": Kind.NOTE, "peer": self._device(device), "text": "revoked"}
             case events.SessionWedged(device):
                 return {"kind": Kind.NOTE, "peer": self._device(device), "text": "session wedged"}
             case _:

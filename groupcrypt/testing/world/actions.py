@@ -146,6 +146,27 @@ class Update(Action):
     group: str
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Link(Action):
+    """Read the text of a new device, to be called `other`, and make it one of the own account.
+
+    Read once more while it waits, its text is the same. `after`: its process dies as it takes the
+    offer.
+    """
+
+    who: str
+    other: str
+    after: Point | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Revoke(Action):
+    """Let another device be one of the own account no more."""
+
+    who: str
+    other: str
+
+
 # --- what happens to devices and lines ----------------------------------------------------------
 
 

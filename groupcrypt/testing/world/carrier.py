@@ -30,7 +30,7 @@ from groupcrypt.protocol.broadcast import (
     SlotValue,
 )
 from groupcrypt.protocol.device.state import OutboxRow, Step, TopicRecord
-from groupcrypt.protocol.identifiers import DeviceId, TopicId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, TopicId
 from groupcrypt.protocol.identity import DeviceEntry
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.testing.scribe import Scribe
@@ -91,6 +91,7 @@ class Carrier:
         self._queue: list[tuple[float, int, Host, int, What]] = []
         self._order = 0
         self._readers: dict[bytes, dict[str, Host]] = {}
+        self._awaited: dict[bytes, tuple[Host, What]] = {}  # offers to new devices, by topic
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -133,6 +134,8 @@ class Carrier:
         if not running.fetching and running.seen_peers is not state.peers:
             running.seen_peers = state.peers
             self._want(host)
+        if not running.reading:
+            self._want_records(host)
         due = device.next_tick(state) - host.skew
         if running.tick_at is None or due < running.tick_at:
             running.tick_at = max(due, self.now + LEAST)
@@ -213,6 +216,13 @@ class Carrier:
         """Something was stored in a topic: its readers are to be shown it."""
         for host in self._readers.get(topic, {}).values():
             self._show_soon(host, TopicId(topic))
+        if topic in self._awaited:
+            host, what = self._awaited[topic]
+            self.at(self.now + self._delay(host, "offer"), host, what, life=NOBODY)
+
+    def awaits(self, topic: TopicId, host: Host, what: What) -> None:
+        """What is to happen when an offer by this device is stored in a topic."""
+        self._awaited[topic] = host, what
 
     def forget(self, host: Host) -> None:
         """The process is gone: it reads nothing."""
@@ -312,6 +322,30 @@ class Carrier:
         taken = self._server.answer(host.name, request, now=self.now)
         return held, taken.item if isinstance(taken, PoolItem) else None
 
+    # --- records of accounts --------------------------------------------------------------------
+
+    def _want_records(self, host: Host) -> None:
+        running, state = host.running, host.state
+        linked = state.core.account_key is None  # it reads its own account's slot by the clock
+        if linked or running.seen_people is not state.people:
+            running.seen_people = state.people
+            if device.wanted_records(state, now=self.now + host.skew):
+                running.reading = True
+                self.at(self.now + self._delay(host, "record"), host, self._read_records)
+
+    def _read_records(self, host: Host) -> None:
+        """Bring the records of accounts that a device wants."""
+        life = host.life
+        for account, card in device.wanted_records(host.state, now=self.now + host.skew).items():
+            lost = self.now < max(host.line.cut_in, host.line.cut_out)
+            lost = lost or self._chance.happens(host.name, "lost record", self.faults.loss)
+            reply = self._server.answer(host.name, SlotGet(card.slot_name), now=self.now)
+            held = reply if isinstance(reply, SlotValue) and not lost else None
+            self._bring(host, partial(_record_arrived, account, held))
+            if host.life != life:
+                return
+        host.running.reading = False
+
 
 def _record(topic: TopicId, entry: Entry) -> TopicRecord:
     return TopicRecord(topic, entry.seq, entry.prev, bytes(entry.mid), bytes(entry.body))
@@ -335,6 +369,12 @@ def _replied(number: int, reply: Reply, host: Host, now: float, entropy: Entropy
 
 def _history_lost(topic: TopicId, host: Host, now: float, entropy: Entropy) -> Step:
     return device.history_lost(host.state, topic, now=now, entropy=entropy)
+
+
+def _record_arrived(
+    account: AccountId, held: SlotValue | None, host: Host, now: float, entropy: Entropy
+) -> Step:
+    return device.record_arrived(host.state, account, held, now=now, entropy=entropy)
 
 
 def _bundle_arrived(

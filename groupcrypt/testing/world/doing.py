@@ -14,6 +14,7 @@ from groupcrypt.protocol.broadcast import SlotGet, SlotValue, TopicKind
 from groupcrypt.protocol.content import TextContent
 from groupcrypt.protocol.events import GroupJoined
 from groupcrypt.protocol.identifiers import GroupId, MessageId, TopicId
+from groupcrypt.protocol.identity import LinkText
 from groupcrypt.protocol.membership import Op, Settings
 from groupcrypt.testing.checkers import Thief
 from groupcrypt.testing.trace import SERVER, Kind
@@ -37,7 +38,7 @@ def group_of(world: Stage, label: str) -> GroupId:
 
 def topic_of(world: Stage, name: str, label: str) -> TopicId:
     """The topic of a group that a device reads."""
-    held = world.devices[name].state.groups.get(group_of(world, label))
+    held = world.host(name).state.groups.get(group_of(world, label))
     topic = None if held is None else device.group_topic(held)
     if topic is None:
         raise UnknownGroup("the device reads no topic of this group")
@@ -64,8 +65,8 @@ def found(world: Stage, action: a.Found) -> None:
 
 def introduce(world: Stage, one: str, other: str) -> None:
     """One has the card of the other, and imports it if it has not."""
-    card = device.card(world.devices[other].state)
-    if card.account in world.devices[one].state.people:
+    card = device.card(world.host(other).state)
+    if card.account in world.host(one).state.people:
         return
     held = world.server.main.answer(SlotGet(card.slot_name), now=int(world.now))
     if not isinstance(held, SlotValue):
@@ -86,7 +87,7 @@ def send(world: Stage, action: a.Send) -> None:
             h.state, group, message, TextContent(action.text), now=now, entropy=entropy
         ),
     )
-    if message in world.devices[action.who].state.groups[group].unsettled:
+    if message in world.host(action.who).state.groups[group].unsettled:
         world.sent[message] = (action.who, group)  # it did not die before it was durable
     _said(world, action, message, group)
 
@@ -95,7 +96,7 @@ def send_direct(world: Stage, action: a.SendDirect) -> None:
     """Send to an account."""
     introduce(world, action.who, action.other)
     message = MessageId(world.chance.entropy(f"message of {action.who}")(16))
-    to = world.devices[action.other].account
+    to = world.host(action.other).account
     world.act(
         action.who,
         lambda h, now, entropy: device.send_direct(
@@ -118,7 +119,7 @@ def add(world: Stage, action: a.Add) -> None:
     """Want another added."""
     group = group_of(world, action.group)
     introduce(world, action.who, action.other)
-    accounts = (world.devices[action.other].account,)
+    accounts = (world.host(action.other).account,)
     world.act(
         action.who,
         lambda h, now, entropy: device.add_members(
@@ -137,13 +138,13 @@ def _change(world: Stage, action: a.Remove | a.Role | a.Policy, op: Op, data: by
 
 def remove(world: Stage, action: a.Remove) -> None:
     """Want another removed."""
-    data = device.remove_data((world.devices[action.other].account,))
+    data = device.remove_data((world.host(action.other).account,))
     _change(world, action, Op.REMOVE, data)
 
 
 def role(world: Stage, action: a.Role) -> None:
     """Want another's role changed."""
-    data = device.role_data(world.devices[action.other].account, admin=action.admin)
+    data = device.role_data(world.host(action.other).account, admin=action.admin)
     _change(world, action, Op.ROLE, data)
 
 
@@ -171,6 +172,36 @@ def update(world: Stage, action: a.Update) -> None:
     )
 
 
+def link(world: Stage, action: a.Link) -> None:
+    """Read the text of a new device, or the same once more."""
+    host = _running(world, action.who)
+    if action.other in world.devices:
+        text = _text_of(host, world.host(action.other))
+    else:
+        newcomer = world.newcomer(action.other, action.who)
+        newcomer.doom = None if action.after is None else a.Point(action.after)
+        text = newcomer.new.text
+    world.act(
+        action.who, lambda h, now, entropy: device.link(h.state, text, now=now, entropy=entropy)
+    )
+
+
+def _text_of(holder: Host, host: Host) -> LinkText:
+    """What a device shows that is not listed yet; else nothing is to be linked."""
+    linking = host.state.core.linking
+    if linking is None or host.account != holder.account:
+        raise LocalError("the device is linked")
+    return linking.text
+
+
+def revoke(world: Stage, action: a.Revoke) -> None:
+    """Sign a list without another device."""
+    gone = world.host(action.other).device
+    world.act(
+        action.who, lambda h, now, entropy: device.revoke(h.state, gone, now=now, entropy=entropy)
+    )
+
+
 # --- devices and lines --------------------------------------------------------------------------
 
 
@@ -180,7 +211,7 @@ def wait(world: Stage, action: a.Wait) -> None:
 
 
 def _running(world: Stage, name: str) -> Host:
-    host = world.devices[name]
+    host = world.host(name)
     if host.off:
         raise LocalError("the device is off")
     return host
@@ -212,7 +243,7 @@ def offline(world: Stage, action: a.Offline) -> None:
 
 def leap(world: Stage, action: a.Leap) -> None:
     """Its clock jumps."""
-    host = world.devices[action.who]
+    host = world.host(action.who)
     host.skew += action.seconds
     host.running.tick_at = None
     if not host.off:
@@ -221,13 +252,13 @@ def leap(world: Stage, action: a.Leap) -> None:
 
 def cut(world: Stage, action: a.Cut) -> None:
     """Its line does not work for a while."""
-    world.devices[action.who].line.cut(world.now + action.seconds, a.Way(action.way))
+    world.host(action.who).line.cut(world.now + action.seconds, a.Way(action.way))
     world.scribe.line(action.who, Kind.FAULT, fault=f"cut-{action.way}")
 
 
 def clog(world: Stage, action: a.Clog) -> None:
     """Its line is slow for a while."""
-    world.devices[action.who].line.clog(world.now + action.seconds, action.delay)
+    world.host(action.who).line.clog(world.now + action.seconds, action.delay)
     world.scribe.line(action.who, Kind.FAULT, fault="clogged")
 
 
@@ -270,7 +301,7 @@ def inject(world: Stage, action: a.Inject) -> None:
     topic = topic_of(world, action.who, action.group)
     junk = world.chance.entropy("junk of the server")
     world.server.put(action.who, topic, TopicKind.GROUP, junk(600), now=world.now)
-    box = device.mailbox_topic(world.devices[action.who].state.core.second)
+    box = device.mailbox_topic(world.host(action.who).state.core.second)
     world.server.put(action.who, box, TopicKind.MAILBOX, junk(600), now=world.now)
     _told(world, "injects", action.who)
 
@@ -305,7 +336,7 @@ def fork(world: Stage, action: a.Fork) -> None:
 
 def leak(world: Stage, action: a.Leak) -> None:
     """A thief has all rows."""
-    host = world.devices[action.who]
+    host = world.host(action.who)
     world.thieves.append(Thief(host, dict(host.rows), world.now, len(host.events)))
     world.scribe.line(action.who, Kind.FAULT, fault="leaked")
 
@@ -337,6 +368,8 @@ DOING: Final[dict[type[a.Action], Callable[[Stage, Any], None]]] = {
     a.Role: role,
     a.Policy: policy,
     a.Update: update,
+    a.Link: link,
+    a.Revoke: revoke,
     a.Wait: wait,
     a.Restart: restart,
     a.Kill: kill,

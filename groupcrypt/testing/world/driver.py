@@ -5,6 +5,8 @@ Rules of this file:
   without it.
 - Each seed has habits of its own: some things happen often, some never. Faults that never stop
   hide what one of them alone would show.
+- In some worlds accounts have several devices. Everybody who does something is a device; those it
+  is done to are people, by the name of the device that holds their account.
 """
 
 from collections.abc import Callable
@@ -41,6 +43,8 @@ SOMETIMES: Final = {
     "restore": 2,
     "deceive": 6,
 }
+LINKING: Final = {"link": 4, "revoke": 2}  # in worlds with several devices for one account
+MOST_LINKED: Final = 3  # to one account, ever: each makes a group dearer
 BAD: Final = {"alter": 2, "rewind": 1, "reorder": 2, "fork": 1}
 
 
@@ -61,7 +65,12 @@ class Driver:
         kinds = SOMETIMES if honest else {**SOMETIMES, **BAD}
         self._weights = ALWAYS | {k: w for k, w in kinds.items() if self._number() < 0.5}
         self._said = 0
-        self._liar = self._who()
+        self._liar = self.names[self._below(len(self.names))]
+        # By the number, so that what the other seeds draw does not depend on this.
+        self._several = seed % 4 == 2
+        self._shown: dict[str, str] = {}  # new devices, and who reads their texts
+        if self._several:
+            self._weights |= LINKING
 
     def world(self, seed: int) -> World:
         """An empty world in which this driver feels at home."""
@@ -70,7 +79,11 @@ class Driver:
     def opening(self) -> list[a.Action]:
         """How a script begins: a group, and some of the others in it."""
         first, *others = self.names
-        begun: list[a.Action] = [a.Found(first, "g1")]
+        begun: list[a.Action] = []
+        if self._several:  # some had two devices before there was a group
+            begun += [self._new_device(name) for name in self.names if self._number() < 0.3]
+            begun.append(a.Wait(5.0))
+        begun.append(a.Found(first, "g1"))
         begun += [a.Add(first, "g1", other) for other in others if self._number() < 0.8]
         return [*begun, a.Wait(5.0)]
 
@@ -104,8 +117,10 @@ class Driver:
 
     # --- who and where --------------------------------------------------------------------------
 
-    def _who(self) -> str:
-        return self.names[self._below(len(self.names))]
+    def _who(self, world: World) -> str:
+        """Anybody who can do something."""
+        devices = list(world.devices)
+        return devices[self._below(len(devices))]
 
     def _group(self, world: World) -> str:
         labels = list(world.groups) or ["g1"]
@@ -114,13 +129,15 @@ class Driver:
     def _member(self, world: World, label: str) -> str:
         """Mostly a member; now and then anybody."""
         group = world.groups.get(label)
-        members = [name for name in self.names if group and _is_member(world, name, group)]
+        members = [name for name in world.devices if group and _is_member(world, name, group)]
         if not members or self._number() < 0.03:
-            return self._who()
+            return self._who(world)
         return members[self._below(len(members))]
 
-    def _other(self, who: str) -> str:
-        others = [name for name in self.names if name != who]
+    def _other(self, world: World, who: str) -> str:
+        """Another person."""
+        own = world.devices[who].account
+        others = [name for name in self.names if world.devices[name].account != own]
         return others[self._below(len(others))]
 
     def _text(self, who: str) -> str:
@@ -134,27 +151,27 @@ class Driver:
         who = self._member(world, label)
         return a.Send(who, label, self._text(who))
 
-    def direct(self, _: World) -> a.Action:
-        who = self._who()
-        return a.SendDirect(who, self._other(who), self._text(who))
+    def direct(self, world: World) -> a.Action:
+        who = self._who(world)
+        return a.SendDirect(who, self._other(world, who), self._text(who))
 
     def found(self, world: World) -> a.Action:
-        return a.Found(self._who(), f"g{len(world.groups) + 1}")
+        return a.Found(self._who(world), f"g{len(world.groups) + 1}")
 
     def add(self, world: World) -> a.Action:
         label = self._group(world)
         who = self._member(world, label)
-        return a.Add(who, label, self._other(who))
+        return a.Add(who, label, self._other(world, who))
 
     def remove(self, world: World) -> a.Action:
         label = self._group(world)
         who = self._member(world, label)
-        return a.Remove(who, label, self._other(who))
+        return a.Remove(who, label, self._other(world, who))
 
     def role(self, world: World) -> a.Action:
         label = self._group(world)
         who = self._member(world, label)
-        return a.Role(who, label, self._other(who), admin=self._number() < 0.8)
+        return a.Role(who, label, self._other(world, who), admin=self._number() < 0.8)
 
     def policy(self, world: World) -> a.Action:
         label = self._group(world)
@@ -169,38 +186,65 @@ class Driver:
         label = self._group(world)
         return a.Update(self._member(world, label), label)
 
+    def link(self, world: World) -> a.Action:
+        waiting = [name for name in self._shown if name in world.newcomers]
+        if waiting and self._number() < 0.5:  # its text is read once more
+            name = waiting[self._below(len(waiting))]
+            return a.Link(self._shown[name], name)
+        return self._new_device(self.names[self._below(len(self.names))])
+
+    def _new_device(self, holder: str) -> a.Action:
+        number = sum(each == holder for each in self._shown.values())
+        if number == MOST_LINKED:
+            return a.Wait(1.0)
+        name = f"{holder}{2 + number}"
+        self._shown[name] = holder
+        dies = self._number() < 0.3
+        return a.Link(holder, name, tuple(a.Point)[self._below(len(a.Point))] if dies else None)
+
+    def revoke(self, world: World) -> a.Action:
+        """Mostly by who holds the account; others cannot."""
+        linked = [name for name in self._shown if name in world.devices]
+        if not linked:
+            return a.Wait(1.0)
+        name = linked[self._below(len(linked))]
+        holder = self._who(world) if self._number() < 0.1 else self._shown[name]
+        return a.Revoke(holder, name)
+
     def wait(self, _: World) -> a.Action:
         return a.Wait(self._seconds(120.0))
 
-    def restart(self, _: World) -> a.Action:
-        return a.Restart(self._who())
+    def restart(self, world: World) -> a.Action:
+        return a.Restart(self._who(world))
 
-    def kill(self, _: World) -> a.Action:
-        return a.Kill(self._who(), tuple(a.Point)[self._below(len(a.Point))])
+    def kill(self, world: World) -> a.Action:
+        return a.Kill(self._who(world), tuple(a.Point)[self._below(len(a.Point))])
 
-    def offline(self, _: World) -> a.Action:
+    def offline(self, world: World) -> a.Action:
         most = 3 * 86_400.0 if self._number() < 0.1 else 600.0
-        return a.Offline(self._who(), self._seconds(most))
+        return a.Offline(self._who(world), self._seconds(most))
 
-    def leap(self, _: World) -> a.Action:
+    def leap(self, world: World) -> a.Action:
         forward = self._number() < 0.5
-        return a.Leap(self._who(), self._seconds(86_400.0) if forward else -self._seconds(3_600.0))
+        return a.Leap(
+            self._who(world), self._seconds(86_400.0) if forward else -self._seconds(3_600.0)
+        )
 
-    def cut(self, _: World) -> a.Action:
+    def cut(self, world: World) -> a.Action:
         way = tuple(a.Way)[self._below(len(a.Way))]
-        return a.Cut(self._who(), self._seconds(300.0), way)
+        return a.Cut(self._who(world), self._seconds(300.0), way)
 
-    def clog(self, _: World) -> a.Action:
-        return a.Clog(self._who(), self._seconds(120.0), self._seconds(30.0))
+    def clog(self, world: World) -> a.Action:
+        return a.Clog(self._who(world), self._seconds(120.0), self._seconds(30.0))
 
     def outage(self, _: World) -> a.Action:
         return a.Outage(self._seconds(120.0))
 
-    def throttle(self, _: World) -> a.Action:
-        return a.Throttle(self._who(), self._seconds(60.0))
+    def throttle(self, world: World) -> a.Action:
+        return a.Throttle(self._who(world), self._seconds(60.0))
 
-    def withhold(self, _: World) -> a.Action:
-        return a.Withhold(self._who(), self._seconds(300.0))
+    def withhold(self, world: World) -> a.Action:
+        return a.Withhold(self._who(world), self._seconds(300.0))
 
     def replay(self, world: World) -> a.Action:
         label = self._group(world)
@@ -210,29 +254,29 @@ class Driver:
         label = self._group(world)
         return a.Inject(self._member(world, label), label)
 
-    def alter(self, _: World) -> a.Action:
-        return a.Alter(self._who())
+    def alter(self, world: World) -> a.Action:
+        return a.Alter(self._who(world))
 
     def rewind(self, world: World) -> a.Action:
         label = self._group(world)
         return a.Rewind(self._member(world, label), label, 1 + self._below(4))
 
-    def reorder(self, _: World) -> a.Action:
-        return a.Reorder(self._who())
+    def reorder(self, world: World) -> a.Action:
+        return a.Reorder(self._who(world))
 
-    def leak(self, _: World) -> a.Action:
-        return a.Leak(self._who())
+    def leak(self, world: World) -> a.Action:
+        return a.Leak(self._who(world))
 
-    def restore(self, _: World) -> a.Action:
-        return a.Restore(self._who(), 1 + self._below(20))
+    def restore(self, world: World) -> a.Action:
+        return a.Restore(self._who(world), 1 + self._below(20))
 
     def deceive(self, world: World) -> a.Action:
         label = self._group(world)
         lie = tuple(a.Lie)[self._below(len(a.Lie))]
         return a.Deceive(self._liar, label, lie)
 
-    def fork(self, _: World) -> a.Action:
-        some = [name for name in self.names if self._number() < 0.5]
+    def fork(self, world: World) -> a.Action:
+        some = [name for name in world.devices if self._number() < 0.5]
         return a.Fork(" ".join(some or self.names[:1]))
 
 
@@ -242,5 +286,5 @@ def _is_member(world: World, name: str, group: GroupId) -> bool:
 
 
 MAKERS: Final[dict[str, Callable[[Driver, World], a.Action]]] = {
-    kind: getattr(Driver, kind) for kind in (*ALWAYS, *SOMETIMES, *BAD)
+    kind: getattr(Driver, kind) for kind in (*ALWAYS, *SOMETIMES, *LINKING, *BAD)
 }

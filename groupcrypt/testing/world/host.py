@@ -14,10 +14,10 @@ from typing import Final
 
 from groupcrypt.protocol import device
 from groupcrypt.protocol.device import Subscription
-from groupcrypt.protocol.device.state import DeviceCore, Peer, Step
+from groupcrypt.protocol.device.state import DeviceCore, Peer, Person, Step
 from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.group import GroupState
-from groupcrypt.protocol.identifiers import DeviceId, GroupId, TopicId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
 from groupcrypt.testing.simulation import Device
 from groupcrypt.testing.world.actions import Point
 from groupcrypt.testing.world.network import Line
@@ -40,13 +40,15 @@ class Running:
     topics: dict[TopicId, Subscription] = field(default_factory=dict[TopicId, Subscription])
     showing: set[TopicId] = field(default_factory=set[TopicId])
     posting: bool = False
-    fetching: bool = False
+    fetching: bool = False  # bundles
+    reading: bool = False  # records of accounts
     tick_at: float | None = None  # on the world's clock
     refusals: int = 0  # passing ones in a row
     # What was looked at last: nothing new is to be found in the same value.
     seen_core: DeviceCore | None = None
     seen_groups: Mapping[GroupId, GroupState] | None = None
     seen_peers: Mapping[DeviceId, Peer] | None = None
+    seen_people: Mapping[AccountId, Person] | None = None
 
 
 @dataclass(frozen=True, slots=True)

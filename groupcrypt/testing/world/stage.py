@@ -10,8 +10,9 @@ What is done to it, and when, is its user's.
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
-from groupcrypt.errors import GroupcryptError, LocalError, RemoteError
+from groupcrypt.errors import GroupcryptError, LocalError, RemoteError, UnknownDevice
 from groupcrypt.protocol import device, sender_key
 from groupcrypt.protocol.broadcast import Reply, read_request
 from groupcrypt.protocol.device.state import DeviceState, Step, TopicRecord
@@ -24,9 +25,11 @@ from groupcrypt.testing.hostile import without_cursors
 from groupcrypt.testing.scribe import Scribe
 from groupcrypt.testing.simulation import PIN, START
 from groupcrypt.testing.trace import WORLD, Kind, Trace
-from groupcrypt.testing.world.carrier import Act, Carrier
+from groupcrypt.testing.world.actions import Point
+from groupcrypt.testing.world.carrier import NOBODY, RETRY, Act, Carrier
 from groupcrypt.testing.world.host import Broken, Died, Host
 from groupcrypt.testing.world.network import Chance
+from groupcrypt.testing.world.newcomer import Newcomer
 from groupcrypt.testing.world.server import Server
 
 
@@ -41,6 +44,7 @@ class Stage:
         self.carrier = Carrier(self.server, self.chance, self.scribe, self.bring)
         self.server.stored = self.carrier.stored
         self.devices: dict[str, Host] = {}
+        self.newcomers: dict[str, Newcomer] = {}  # they wait to be devices
         self.groups: dict[str, GroupId] = {}
         self.sent: dict[MessageId, tuple[str, GroupId]] = {}  # to groups
         self.texts: list[str] = []  # all that anybody wrote
@@ -74,6 +78,12 @@ class Stage:
         """A remark in the trace."""
         self.scribe.line(who, Kind.NOTE, text=text)
 
+    def host(self, name: str) -> Host:
+        """The device of this name; raises `UnknownDevice`."""
+        if name not in self.devices:
+            raise UnknownDevice("there is no device of this name")
+        return self.devices[name]
+
     # --- steps of a device ----------------------------------------------------------------------
 
     def _create(self, name: str) -> None:
@@ -89,9 +99,44 @@ class Stage:
             self.bring(host, _Replied(row.number, reply))
         host.commits.clear()  # nobody keeps a copy of a store that holds no device yet
 
+    def newcomer(self, name: str, holder: str) -> Newcomer:
+        """What waits to be the device of this name; it looks when somebody wrote to it."""
+        if name in self.devices:
+            raise LocalError("there is a device of this name")
+        if name not in self.newcomers:
+            entropy = self.chance.entropy(f"keys of {name}")
+            made = Newcomer(name, device.new_device("sim:1", PIN, entropy))
+            self.newcomers[name] = made
+            self.carrier.awaits(made.topic, self.host(holder), partial(self._look, made))
+        return self.newcomers[name]
+
+    def _look(self, newcomer: Newcomer, holder: Host) -> None:
+        """It reads its mailbox, and is a device if an offer is there."""
+        if self.newcomers.get(newcomer.name) is not newcomer:
+            return
+        lost = self.chance.happens(newcomer.name, "lost show", self.carrier.faults.loss)
+        if lost or self.now < self.server.down or newcomer.doom is Point.COMPUTED:
+            if not lost:
+                newcomer.doom = None
+            at = max(self.now, self.server.down) + RETRY
+            self.carrier.at(at, holder, partial(self._look, newcomer), life=NOBODY)
+            return
+        entropy = self.chance.entropy(f"offer to {newcomer.name}")
+        found = newcomer.linked(self.server, entropy, now=self.now)
+        if found is None:
+            return
+        host, step = found
+        del self.newcomers[newcomer.name]
+        self.devices[host.name] = host
+        self.scribe.met(host.name, host.state)
+        self.watch.over([host])
+        host.doom = newcomer.doom
+        self.bring(host, lambda *_: step)
+        host.commits.clear()  # as with every other device
+
     def act(self, name: str, act: Act) -> tuple[Event, ...]:
         """An application wants something; raises a `LocalError` if it cannot be."""
-        host = self.devices[name]
+        host = self.host(name)
         if host.off:
             raise LocalError("the device is off")
         undone = host.undone
@@ -138,7 +183,7 @@ class Stage:
     def _seen(
         self, host: Host, before: DeviceState, told: tuple[Event, ...], record: TopicRecord
     ) -> None:
-        boxes = (before.core.first, before.core.second)
+        boxes = device.mailboxes(before)
         group = all(record.topic != device.mailbox_topic(box) for box in boxes)
         changed = without_cursors(before) != without_cursors(host.state)
         if changed or told or not group or not _in_own_name(before, record):

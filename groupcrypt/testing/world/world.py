@@ -86,13 +86,15 @@ class World(Stage):
         Whoever speaks in a new epoch gives its chain to all, with what it holds for the log.
         """
         for label in self.groups:
-            for name in self.devices:
+            for name in tuple(self.devices):
                 self.play(Send(name, label, f"{name} asks how it goes"))
 
     def mend(self) -> None:
         """No more faults; everybody is on. Clocks stay as wrong as they are."""
         self.carrier.faults = CALM
         self.server.mend()
+        for newcomer in self.newcomers.values():
+            newcomer.doom = None
         for host in self.devices.values():
             host.line.mend()
             host.doom = None
