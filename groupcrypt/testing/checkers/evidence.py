@@ -128,6 +128,7 @@ class History:
     hashes: dict[int, set[LogHash]] = field(default_factory=dict[int, set[LogHash]])
     members: dict[int, set[Members]] = field(default_factory=dict[int, set[Members]])
     devices: dict[int, set[Devices]] = field(default_factory=dict[int, set[Devices]])
+    revoked: set[DeviceId] = field(default_factory=set[DeviceId])  # gone, though not their account
 
     @property
     def head(self) -> int:
@@ -153,6 +154,7 @@ def history(world: Evidence, group: GroupId) -> History:
                 found.hashes.setdefault(event.epoch, set()).add(event.log_hash)
                 change = Change(event.added, event.removed, event.came, event.went)
                 changes.setdefault(event.epoch, set()).add(change)
+                found.revoked.update(() if event.removed else event.went)
     if founders:
         found.members[0] = {frozenset(founders)}
         own = {node.device for node in world.devices.values() if node.account in founders}

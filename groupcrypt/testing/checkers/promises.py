@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from groupcrypt.protocol.events import Departed, Forked, Gap, MessageFailed, Missing
-from groupcrypt.protocol.identifiers import GroupId
+from groupcrypt.protocol.events import Departed, Forked, Gap, Held, MessageFailed, Missing
+from groupcrypt.protocol.identifiers import DeviceId, GroupId
 from groupcrypt.testing.checkers.evidence import (
     Evidence,
+    History,
     Node,
     history,
     place_of,
@@ -78,13 +79,16 @@ class Delivery:
             found += [f"{name} got a message {n} times" for n in counts.values() if n > 1]
             epochs = {event.message: event.epoch for event in shown}
             excused = _told_of_a_hole(node, group)
+            keyless = _keyless(node, group, log)
             for message, (sender, epoch) in sent.items():
                 if sender == name or sender in self.without:
                     continue
                 got = epochs.get(message)
                 if not log.was_in(node.device, epoch) or got == epoch:
                     continue
-                if got is not None or not excused(epoch):
+                key = (world.devices[sender].device, epoch)
+                lost = excused(epoch) or key in keyless
+                if got is not None or not lost:
                     found.append(f"{name}: a message of {sender} in epoch {epoch} in {got}")
         return found
 
@@ -95,6 +99,15 @@ def _told_of_a_hole(node: Node, group: GroupId) -> Callable[[int], bool]:
     gaps = [event for event in events if isinstance(event, Gap)]
     lost = any(isinstance(event, Missing) for event in events)
     return lambda epoch: lost or any(gap.first <= epoch <= gap.last for gap in gaps)
+
+
+def _keyless(node: Node, group: GroupId, log: History) -> set[tuple[DeviceId, int]]:
+    """Revoked devices, and the epochs in which a node waited for their keys: they give none now."""
+    return {
+        (event.device, event.epoch)
+        for event in told(node, group)
+        if isinstance(event, Held) and event.device in log.revoked
+    }
 
 
 @dataclass(frozen=True, slots=True)
