@@ -102,12 +102,15 @@ def _told_of_a_hole(node: Node, group: GroupId) -> Callable[[int], bool]:
 
 
 def _keyless(node: Node, group: GroupId, log: History) -> set[tuple[DeviceId, int]]:
-    """Revoked devices, and the epochs in which a node waited for their keys: they give none now."""
-    return {
+    """Whose keys a node waited for in vain, and when: a revoked device gives and gets none."""
+    waited = {
         (event.device, event.epoch)
         for event in told(node, group)
-        if isinstance(event, Held) and event.device in log.revoked
+        if isinstance(event, Held)
+        and event.device is not None
+        and (event.device in log.revoked or node.device in log.revoked)
     }
+    return waited - {(event.device, event.epoch) for event in received(node, group)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,8 +116,9 @@ class Stage:
             return
         lost = self.chance.happens(newcomer.name, "lost show", self.carrier.faults.loss)
         if lost or self.now < self.server.down or newcomer.doom is Point.COMPUTED:
-            if not lost:
+            if newcomer.doom is Point.COMPUTED:
                 newcomer.doom = None
+                self.scribe.line(newcomer.name, Kind.CRASH)
             at = max(self.now, self.server.down) + RETRY
             self.carrier.at(at, holder, partial(self._look, newcomer), life=NOBODY)
             return
@@ -131,7 +132,7 @@ class Stage:
         self.scribe.met(host.name, host.state)
         self.watch.over([host])
         host.doom = newcomer.doom
-        self.bring(host, lambda *_: step)
+        self.bring(host, lambda _host, _now, _entropy: step)
         host.commits.clear()  # as with every other device
 
     def act(self, name: str, act: Act) -> tuple[Event, ...]:
