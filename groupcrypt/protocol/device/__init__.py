@@ -48,6 +48,7 @@ from groupcrypt.protocol.device.calls import (
     update,
     withdraw,
 )
+from groupcrypt.protocol.device.forgetting import Gone, forget
 from groupcrypt.protocol.device.life import create, load, next_tick, opened, restored, tick
 from groupcrypt.protocol.device.linking import (
     NewDevice,
@@ -73,6 +74,7 @@ from groupcrypt.protocol.device.views import (
 
 __all__ = [
     "PASSING",
+    "Gone",
     "NewDevice",
     "Rows",
     "Subscription",
@@ -86,6 +88,7 @@ __all__ = [
     "create",
     "create_group",
     "describe",
+    "forget",
     "full",
     "group_state",
     "group_topic",

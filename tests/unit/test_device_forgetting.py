@@ -1,0 +1,134 @@
+"""Forgetting: no row of a device has a content any more, and nobody is given it again (12.11)."""
+
+from dataclasses import replace
+
+import pytest
+
+from groupcrypt.protocol import device, wire
+from groupcrypt.protocol.content import TextContent, write_content
+from groupcrypt.protocol.device.forgetting import Gone, forget
+from groupcrypt.protocol.device.state import Item, SentPayload
+from groupcrypt.protocol.group.letters import LetterKind, Resend
+from groupcrypt.protocol.identifiers import GroupId, MessageId
+from groupcrypt.testing.entropy import SeededEntropy
+from groupcrypt.testing.simulation import Device, Simulation
+from tests.unit.device_scene import RANDOM, quiet_world
+
+MARK, OTHER = "a canary that sings", "the other bird"
+
+
+def rows_with(one: Device, text: str = MARK) -> int:
+    """How many stored rows contain a text; the rows are the state (12.6)."""
+    return sum(text.encode() in value for value in one.rows.values())
+
+
+def say(world: Simulation, name: str, group: GroupId, text: str) -> Gone:
+    one, message = world.devices[name], MessageId(RANDOM(16))
+    one.adopt(
+        device.send(
+            one.state, group, message, TextContent(text), now=world.now, entropy=one.entropy
+        )
+    )
+    return Gone(group, one.state.account, message)
+
+
+def say_directly(world: Simulation, name: str, to: str, text: str) -> Gone:
+    one, message = world.devices[name], MessageId(RANDOM(16))
+    account = world.devices[to].state.account
+    one.adopt(
+        device.send_direct(
+            one.state, account, message, TextContent(text), now=world.now, entropy=one.entropy
+        )
+    )
+    return Gone(None, one.state.account, message)
+
+
+def forgotten(world: Simulation, name: str, *gone: Gone) -> None:
+    one = world.devices[name]
+    one.adopt(forget(one.state, gone, now=world.now, entropy=SeededEntropy(3)))
+    assert device.load(one.rows) == one.state
+
+
+@pytest.fixture
+def scene() -> tuple[Simulation, GroupId]:
+    world, group = quiet_world(41)
+    world.settle()
+    return world, group
+
+
+@pytest.mark.spec("12.11-1", "12.11-4")
+def test_a_message_leaves_the_inbox_and_the_copies_for_who_lost_a_key(
+    scene: tuple[Simulation, GroupId],
+) -> None:
+    """Broken by: leaving `sent` alone; forgetting by the id without its sender."""
+    world, group = scene
+    gone, stays = say(world, "alice", group, MARK), say(world, "alice", group, OTHER)
+    world.settle()
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    assert rows_with(alice) == 1
+    assert rows_with(bob) == 1
+    forgotten(world, "bob", Gone(group, bob.state.account, gone.message))  # another's id
+    assert rows_with(bob) == 1
+    for name in ("alice", "bob"):
+        forgotten(world, name, gone)
+        one = world.devices[name]
+        assert (rows_with(one), rows_with(one, OTHER)) == (0, 1)
+    assert stays.message in alice.state.groups[group].sent
+    assert gone.message not in alice.state.groups[group].sent
+
+
+@pytest.mark.spec("12.11-1", "12.11-3")
+def test_a_direct_message_leaves_the_payloads_that_nobody_acknowledged(
+    scene: tuple[Simulation, GroupId],
+) -> None:
+    """Broken by: dropping the whole payload, whose number the receiver then misses for ever."""
+    world, _ = scene
+    gone, stays = (say_directly(world, "alice", "bob", text) for text in (MARK, OTHER))
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    peer = alice.state.peers[bob.state.device]
+    before = peer.unacked.keys()
+    assert before
+    assert rows_with(alice) >= 1
+    forgotten(world, "alice", gone)
+    assert (rows_with(alice), rows_with(alice, OTHER)) == (0, 1)
+    assert alice.state.peers[bob.state.device].unacked.keys() == before
+    world.settle()
+    taken = [row.message for row in bob.state.inbox.values()]
+    assert stays.message in taken
+    assert rows_with(bob, OTHER) == 1
+
+
+@pytest.mark.spec("12.11-2", "12.11-4")
+def test_a_letter_with_contents_again_keeps_those_that_stay(
+    scene: tuple[Simulation, GroupId],
+) -> None:
+    world, group = scene
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    ids = [MessageId(RANDOM(16)) for _ in range(2)]
+    raw = [write_content(TextContent(text), time=1) for text in (MARK, OTHER)]
+    letter = Resend(group, 1, 0, 5, tuple(zip(ids, raw, strict=True)))
+    waiting = Item(LetterKind.RESEND, wire.encode(letter), None, 0)
+    peer = alice.state.peers[bob.state.device]
+    unacked = {**peer.unacked, 99: SentPayload(99, 0, (waiting,))}
+    changed = replace(peer, waiting=(waiting,), unacked=unacked)
+    peers = {**alice.state.peers, bob.state.device: changed}
+    state = replace(alice.state, peers=peers)
+    both = forget(state, [Gone(group, state.account, ids[0])], now=1, entropy=SeededEntropy(3))
+    left = both.state.peers[bob.state.device]
+    assert [len(wire.decode(Resend, item.body).contents) for item in left.waiting] == [1]
+    assert [len(wire.decode(Resend, i.body).contents) for i in left.unacked[99].items] == [1]
+    elsewhere = [Gone(None, state.account, one) for one in ids]
+    assert forget(state, elsewhere, now=1, entropy=SeededEntropy(3)).state.peers == state.peers
+    none = [Gone(group, state.account, one) for one in ids]
+    left = forget(state, none, now=1, entropy=SeededEntropy(3)).state.peers[bob.state.device]
+    assert (left.waiting, left.unacked[99].items) == ((), ())
+
+
+@pytest.mark.spec("12.11-1")
+def test_what_is_not_there_is_no_error_and_no_change(scene: tuple[Simulation, GroupId]) -> None:
+    world, group = scene
+    one = world.devices["carol"]
+    me = one.state.account
+    gone = [Gone(where, me, MessageId(RANDOM(16))) for where in (group, None)]
+    step = forget(one.state, gone, now=world.now, entropy=SeededEntropy(3))
+    assert (step.state, step.changes, step.events) == (one.state, {}, ())
