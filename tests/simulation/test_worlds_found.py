@@ -3,14 +3,23 @@
 A test that is expected to fail is a fault that is known and not mended yet.
 """
 
+import pytest
+
+from groupcrypt.protocol import device
 from groupcrypt.testing.world import Faults, World, judge
 from groupcrypt.testing.world.actions import (
     Add,
+    Clog,
     Cut,
+    Deceive,
+    Fork,
     Found,
+    Leap,
+    Lie,
     Outage,
     Remove,
     Restart,
+    Rewind,
     Send,
     Update,
     Wait,
@@ -53,5 +62,69 @@ def test_a_request_for_a_chain_that_is_over_does_not_raise() -> None:
         Outage(93.39),
         Wait(15.91),
         Update("bob", "g1"),
+    )
+    assert judge(world.settle()) == []
+
+
+@pytest.mark.spec("10.9-4")
+def test_halves_that_each_wait_for_the_others_confirm_find_out() -> None:
+    """Their bases are equal; only the heads that nobody confirms are not (spec 10.9)."""
+    world = World(133, "alice dave", pace=0.5).play(
+        Found("alice", "g1"),
+        Fork("alice carol"),
+        Add("alice", "g1", "dave"),
+        Clog("alice", 0.0, delay=0.4),
+        Update("dave", "g1"),
+        Update("alice", "g1"),
+    )
+    assert judge(world.settle()) == []
+    told = {type(event).__name__ for event in world.devices["dave"].events}
+    assert {"Forked", "BranchDropped"} <= told
+    one, other = (world.devices[name].state.groups[world.groups["g1"]] for name in world.devices)
+    assert one.hashes == other.hashes and one.core.base == one.core.head
+
+
+def test_who_was_told_of_a_fork_and_departed_was_told() -> None:
+    """Bob is alone on a branch: on the other one alice removed him."""
+    world = World(136, "alice bob", pace=0.5).play(
+        Found("alice", "g1"),
+        Add("alice", "g1", "bob"),
+        Outage(5.47),
+        Remove("alice", "g1", "bob"),
+        Fork("alice"),
+        Update("bob", "g1"),
+    )
+    assert judge(world.settle()) == []
+    told = [type(event).__name__ for event in world.devices["bob"].events]
+    assert told[-3:] == ["Forked", "BranchDropped", "Departed"]
+
+
+def test_a_topic_that_a_server_lost_comes_back() -> None:
+    world = World(558, "alice carol", pace=3.039).play(
+        Found("alice", "g1"),
+        Add("alice", "g1", "carol"),
+        Send("carol", "g1", "2 by carol"),
+        Rewind("alice", "g1", records=3),
+    )
+    assert judge(world.settle()) == []
+    told = [type(e).__name__ for host in world.devices.values() for e in host.events]
+    assert told.count("Rewound") == 2
+    topic = device.group_topic(world.devices["alice"].state.groups[world.groups["g1"]])
+    assert topic is not None and world.server.main.page(topic, 0, now=int(world.now)).head == 1
+
+
+def test_who_asked_for_a_loss_alone_comes_to_rest() -> None:
+    """What came first after the loss is the last that is kept, so the echo of that never comes."""
+    faults = Faults(loss=0.021, delay=1.198)
+    world = World(558, "alice bob carol", faults=faults, pace=3.039).play(
+        Found("alice", "g1"),
+        Add("alice", "g1", "bob"),
+        Add("alice", "g1", "carol"),
+        Send("carol", "g1", "1 by carol"),
+        Send("carol", "g1", "2 by carol"),
+        Rewind("alice", "g1", records=3),
+        Deceive("alice", "g1", Lie.ALTERED),
+        Send("bob", "g1", "3 by bob"),
+        Leap("bob", -1760.4),
     )
     assert judge(world.settle()) == []

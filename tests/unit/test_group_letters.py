@@ -453,6 +453,43 @@ def test_gossip_alone_moves_nobody(room: Room) -> None:
     assert set(first) == {room.seats["alice"].device, room.seats["carol"].device}
 
 
+@pytest.mark.spec("10.10-6")
+def test_a_loss_that_hid_nothing_is_asked_about_no_longer(room: Room) -> None:
+    room.act("bob", groups.history_lost)
+    assert len(letters(room, LetterKind.SECRET_REQUEST, by="bob")) == 3
+    bob = room.seats["bob"].group
+    assert bob.core.base == 1
+    state(room, "bob", "carol", 0, bob.hashes[0])
+    assert room.seats["bob"].group.ahead is not None  # carol may be behind as well
+    state(room, "bob", "carol", bob.core.base, bob.hashes[bob.core.base])
+    assert room.seats["bob"].group.ahead is None
+
+
+@pytest.mark.spec("10.10-6")
+def test_a_loss_of_which_nobody_says_anything_is_asked_about_for_an_hour(room: Room) -> None:
+    began = room.now
+    room.act("bob", groups.history_lost)
+    asked = 0
+    while room.seats["bob"].group.ahead is not None:
+        due = groups.next_tick(room.seats["bob"].group)
+        assert due is not None
+        room.now = max(room.now, due)
+        asked += len(letters(room, LetterKind.SECRET_REQUEST, by="bob"))
+        room.letters.clear()
+        room.act("bob", groups.tick)
+    assert 3_600_000 <= room.now - began <= 3 * 3_600_000
+    assert asked == 3 * 7
+
+
+@pytest.mark.spec("10.10-6")
+def test_a_head_beyond_the_own_is_asked_for_whatever_others_state(room: Room) -> None:
+    room.act("bob", groups.history_lost)
+    bob = room.seats["bob"].group
+    state(room, "bob", "alice", bob.core.head + 1, bytes(32))
+    state(room, "bob", "carol", bob.core.base, bob.hashes[bob.core.base])
+    assert room.seats["bob"].group.ahead is not None
+
+
 def test_chains_of_one_device_are_bounded(room: Room) -> None:
     for _ in range(limits.MAX_GENERATIONS + 2):
         late_chain(room, "bob")

@@ -25,7 +25,7 @@ from groupcrypt.protocol.device.state import (
     Work,
 )
 from groupcrypt.protocol.events import Rejected
-from groupcrypt.protocol.group import LetterKind
+from groupcrypt.protocol.group import GroupState, LetterKind
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.protocol.pairwise import AwaitingReply, Established
 from groupcrypt.protocol.wire import U8, U32, U64, Blob, Bytes8, Bytes32, Many, shape
@@ -224,14 +224,21 @@ def _batches(items: list[Item]) -> list[list[Item]]:
     return batches
 
 
+def _stated(group: GroupState) -> tuple[int, ...]:
+    """The epochs that say where our log stands: a head that is not live, then the base (10.9)."""
+    base, head = group.core.base, group.core.head
+    return (base,) if base == head else (head, base)
+
+
 def _payload(work: Work, device: DeviceId, core: PeerCore, sent: SentPayload) -> Payload:
     listed = own.own_list(work.state)
     groups = work.state.groups
     concerned = [groups[name] for name in work.concerned] or list(groups.values())
     heads = tuple(
-        HeadLine(group.id, group.core.base, group.hashes[group.core.base])
+        HeadLine(group.id, epoch, group.hashes[epoch])
         for group in concerned
         if group.member and device in group.base.roster.devices
+        for epoch in _stated(group)
     )
     return Payload(
         core.stream,

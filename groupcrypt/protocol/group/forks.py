@@ -54,6 +54,8 @@ def hear(turn: Turn, device: DeviceId, epoch: int, log_hash: LogHash) -> None:
         jump.peer_ahead(turn, account, epoch, log_hash)
     elif group.hashes[epoch] != log_hash:
         _ask(turn, device)
+    elif epoch >= group.core.base:
+        jump.peer_beside(turn)
 
 
 def _account(turn: Turn, device: DeviceId) -> AccountId | None:

@@ -42,6 +42,12 @@ def peer_ahead(turn: Turn, account: AccountId, epoch: int, log_hash: LogHash) ->
     _apply(turn)
 
 
+def peer_beside(turn: Turn) -> None:
+    """A member states no more than we have: who asked for a loss alone asks no more (10.10)."""
+    if turn.group.ahead is not None and not turn.group.stated:
+        turn.set(ahead=None)
+
+
 def history_lost(turn: Turn) -> None:
     """The server cannot show what follows our cursor: ask at once (spec 10.10)."""
     ahead = turn.group.ahead or Ahead(turn.now, 0, (), 0, None)
@@ -67,6 +73,9 @@ def tick(turn: Turn) -> None:
         return
     when = due(group)
     if when is None or when > turn.now:
+        return
+    if not group.stated and group.ahead.asked - group.ahead.since >= MAX_PAUSE_MS:
+        turn.set(ahead=None)  # a loss, of which nobody says that it hid anything
         return
     body = wire.encode(SecretRequest(group.id, group.core.head, group.hashes[-1]))
     others = other_devices(group.roster, turn.me.device)

@@ -155,12 +155,11 @@ class Detection:
     def complaints(self, world: Evidence, group: GroupId) -> list[str]:
         if not OneLog().complaints(world, group):
             return []
-        members = {
-            name: node
-            for name, node in world.devices.items()
-            if (place := place_of(node, group)) is not None and place.member
-        }
-        if any(isinstance(e, Forked) for node in members.values() for e in told(node, group)):
+        places = [place_of(node, group) for node in world.devices.values()]
+        members = [place for place in places if place is not None and place.member]
+        # Who was told may have departed since: the kept branch let it go.
+        everybody = world.devices.values()
+        if any(isinstance(e, Forked) for node in everybody for e in told(node, group)):
             return []
         return [f"a fork among {len(members)} members that nobody was told of"]
 

@@ -266,10 +266,12 @@ class Carrier:
         read = Read(wanted.read_token, wanted.write_hash, wanted.after, most, wanted.kind)
         page = self._server.page(host.name, topic, read, now=self.now)
         if isinstance(page, Page):
+            if wanted.after < page.head < page.oldest:  # there was something, and it is gone
+                self._bring(host, partial(_history_lost, topic))
             self._records(host, topic, page)
         elif isinstance(page, Refused):
             if page.code == Code.HISTORY_LOST:
-                self._bring(host, partial(_history_lost, topic))
+                self._bring(host, partial(_rewound, topic))
             self._show_soon(host, topic, SUBSCRIBE_AGAIN)
 
     def _records(self, host: Host, topic: TopicId, page: Page) -> None:
@@ -278,8 +280,6 @@ class Carrier:
             wanted = host.running.topics.get(topic)
             if wanted is None or entry.seq <= wanted.after:
                 break
-            if entry.prev > wanted.after:
-                self._bring(host, partial(_history_lost, topic))
             self._bring(host, partial(_receive, _record(topic, entry)), _record(topic, entry))
             if host.life != life:
                 return
@@ -375,6 +375,10 @@ def _record_arrived(
     account: AccountId, held: SlotValue | None, host: Host, now: float, entropy: Entropy
 ) -> Step:
     return device.record_arrived(host.state, account, held, now=now, entropy=entropy)
+
+
+def _rewound(topic: TopicId, host: Host, now: float, entropy: Entropy) -> Step:
+    return device.rewound(host.state, topic, now=now, entropy=entropy)
 
 
 def _bundle_arrived(

@@ -17,6 +17,7 @@ from groupcrypt.protocol import device, sender_key
 from groupcrypt.protocol.broadcast import Reply, read_request
 from groupcrypt.protocol.device.state import DeviceState, Step, TopicRecord
 from groupcrypt.protocol.events import Event
+from groupcrypt.protocol.group import rewinds
 from groupcrypt.protocol.group.state import frame_keys
 from groupcrypt.protocol.identifiers import GroupId, MessageId
 from groupcrypt.protocol.primitives import Entropy
@@ -187,7 +188,8 @@ class Stage:
         boxes = device.mailboxes(before)
         group = all(record.topic != device.mailbox_topic(box) for box in boxes)
         changed = without_cursors(before) != without_cursors(host.state)
-        if changed or told or not group or not _in_own_name(before, record):
+        known = _shown_before(before, record) or _in_own_name(before, record)
+        if changed or told or not group or not known:
             self.frames.seen(host.name, told, changed=changed, group=group)
 
     # --- processes ------------------------------------------------------------------------------
@@ -224,6 +226,15 @@ class _Replied:
 
     def __call__(self, host: Host, now: float, entropy: Entropy) -> Step:
         return device.replied(host.state, self.number, self.reply, now=now, entropy=entropy)
+
+
+def _shown_before(state: DeviceState, record: TopicRecord) -> bool:
+    """A record of a topic that its server lost and has again (spec 10.13)."""
+    return any(
+        rewinds.seen(held, record.mid, record.body)
+        for held in state.groups.values()
+        if device.group_topic(held) == record.topic
+    )
 
 
 def _in_own_name(state: DeviceState, record: TopicRecord) -> bool:
