@@ -43,6 +43,23 @@ def test_who_was_removed_and_added_while_away_is_a_member_again() -> None:
     assert judge(world.settle()) == []
 
 
+def test_who_is_back_can_write_to_who_was_added_meanwhile() -> None:
+    """Carol's address came with the first Welcome, when bob did not know of her yet."""
+    world = World(29, "alice bob carol", pace=0.5).play(
+        Found("alice", "g1"),
+        Add("alice", "g1", "bob"),
+        Wait(5.0),
+        Cut("bob", 121.33),
+        Send("alice", "g1", "1 by alice"),
+        Remove("alice", "g1", "bob"),
+        Add("alice", "g1", "carol"),
+        Add("alice", "g1", "bob"),
+        Wait(150.0),
+        Send("bob", "g1", "2 by bob"),
+    )
+    assert judge(world.settle()) == []
+
+
 def test_a_request_for_a_chain_that_is_over_does_not_raise() -> None:
     """Carol's chain is two fresh secrets old when somebody asks for it."""
     world = World(6, "alice bob carol dave eve frank", faults=Faults(delay=1.861), pace=0.5).play(

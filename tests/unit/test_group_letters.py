@@ -12,7 +12,7 @@ from groupcrypt.protocol.group import LetterKind, Status
 from groupcrypt.protocol.group.inbound import EARLY_KEPT
 from groupcrypt.protocol.group.letters import EpochSecret, LogPart
 from groupcrypt.protocol.group.state import need_keys
-from groupcrypt.protocol.identifiers import LogHash
+from groupcrypt.protocol.identifiers import DeviceId, LogHash
 from groupcrypt.protocol.membership import Op, RemoveData, RoleData, UpdateData
 from groupcrypt.protocol.primitives import ZERO32
 from groupcrypt.protocol.sender_key import SendingChain
@@ -191,6 +191,20 @@ def test_any_member_welcomes_a_member_and_nobody_else(room: Room) -> None:
     room.letter("carol", eve, LetterKind.WELCOME_REQUEST, body)
     room.settle()
     assert room.seats["eve"].group.core.head == 2
+
+
+@pytest.mark.spec("10.6-9")
+def test_a_welcome_that_was_asked_for_comes_with_addresses(room: Room) -> None:
+    room.add("alice", "eve")
+    room.settle("eve")
+    eve, turn = room.seats["eve"].device, room.turn("carol")
+    groups.receive_letter(turn, eve, LetterKind.WELCOME_REQUEST, welcome_request(room))
+    assert [letter.kind for letter in turn.letters] == [LetterKind.LOG_PART, LetterKind.WELCOME]
+    assert turn.introduce == [eve]
+    stranger = room.turn("carol")
+    other = DeviceId(bytes(16))
+    groups.receive_letter(stranger, other, LetterKind.WELCOME_REQUEST, welcome_request(room))
+    assert stranger.introduce == []
 
 
 # --- 10.6: erasure -------------------------------------------------------------------------------

@@ -289,6 +289,7 @@ def _welcome_request(turn: Turn, sender: DeviceId) -> None:
     epoch = head if sender in turn.group.stances else base
     letters = welcome_letters(turn.group, sender, epoch)
     turn.letters += letters
+    turn.introduce += [sender] if letters else []
     turn.set_epoch(replace(head, given=head.given - {sender}))
     if not letters and head is base:  # its secret is erased: the next epoch's is not
         want(turn, Op.UPDATE, wire.encode(UpdateData()), not_before=turn.now)
