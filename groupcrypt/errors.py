@@ -67,6 +67,13 @@ class ContentTooLarge(LocalError):
     spec = "11.1"
 
 
+class InvalidTimer(LocalError):
+    """Nothing can be shown for such a time: 0 is for ever, else 5 seconds to 4 weeks."""
+
+    code = "invalid-timer"
+    spec = "11.1"
+
+
 class IdentityChanged(LocalError):
     """The contact's identity changed; sending is paused until the change is accepted."""
 

@@ -27,7 +27,7 @@ ORDER = (
             *("membership", "content", "media"),
         )
     ),
-    ("protocol.events",),
+    ("protocol.events", "protocol.conversation"),
     ("protocol.pairwise", "protocol.group"),
     ("protocol.records",),
     ("protocol.broadcast",),

@@ -16,7 +16,13 @@ from groupcrypt.protocol.broadcast import Append, TopicKind
 from groupcrypt.protocol.content import (
     Content,
     CustomContent,
+    DeleteContent,
+    EditContent,
+    ForOne,
+    ReactionContent,
     ReceiptContent,
+    Reference,
+    ReplyContent,
     TextContent,
     Unknown,
     write_content,
@@ -174,8 +180,12 @@ def test_p9_every_epoch_has_a_topic_of_its_own_and_no_sender(
 MARK = "PLAINTEXT-MARK"
 CONTENTS: tuple[Content, ...] = (
     TextContent(MARK),
-    ReceiptContent(0, (MARK.encode().ljust(16, b"."),)),
+    ReceiptContent(0, None, (MARK.encode().ljust(16, b"."),)),
     CustomContent(MARK, MARK.encode() * 40),
+    ReplyContent(Reference(bytes(32), bytes(16)), MARK, MARK),
+    ReactionContent(Reference(bytes(32), bytes(16)), MARK),
+    EditContent(bytes(16), MARK),
+    DeleteContent(MARK.encode().ljust(16, b".")),
     Unknown(999, MARK.encode()),
 )
 
@@ -215,10 +225,12 @@ def test_p10_no_content_of_any_type_is_ever_on_the_wire() -> None:
     for number, content in enumerate(CONTENTS):
         for expires in (0, 3600):
             ids = [MessageId(bytes((number, expires & 255, way)) * 5 + b".") for way in range(2)]
-            post(world, group, content, ids[0], expires)
+            if not isinstance(content, ForOne):
+                post(world, group, content, ids[0], expires)
             post(world, account, content, ids[1], 0)
     bob = world.devices["bob"]
-    assert sum(isinstance(event, MessageReceived) for event in bob.events) == 2 * len(CONTENTS)
+    of_group = [content for content in CONTENTS if not isinstance(content, ForOne)]
+    assert sum(isinstance(event, MessageReceived) for event in bob.events) == 2 * len(of_group)
     assert sum(isinstance(event, DirectReceived) for event in bob.events) == 2 * len(CONTENTS)
     seen = seen_by_the_server(world)
     assert MARK.encode() not in seen

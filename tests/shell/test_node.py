@@ -212,7 +212,7 @@ async def test_one_person_to_another(autojump_clock: MockClock) -> None:
         await bob.import_card(alice.card)
         await message.sender.send(CustomContent("wave", b"\x01\x02"))
         assert (await anext(alice.messages())).text == "[wave, 2 bytes]"
-        await contact.send(ReceiptContent(0, (message.id,)))
+        await contact.send(ReceiptContent(0, None, (message.id,)))
         assert (await anext(bob.messages())).text == "[receipt]"
         assert bob.safety_number(bob.contact(alice.account)) == number
         verified: list[bool] = []

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groupcrypt.errors import ContentTooLarge, MalformedFrame, RemoteError
+from groupcrypt.errors import ContentTooLarge, InvalidTimer, MalformedFrame, RemoteError
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.content import (
     MARK_BYTES,
@@ -12,13 +12,22 @@ from groupcrypt.protocol.content import (
     Content,
     ContentType,
     CustomContent,
+    DeleteContent,
+    EditContent,
     Envelope,
     HeadsContent,
     LeaveContent,
+    ReactionContent,
     ReceiptContent,
     ReceiptKind,
+    Reference,
+    ReplyContent,
     Said,
+    SeenContent,
+    SeenLine,
     TextContent,
+    TimerContent,
+    TypingContent,
     Unknown,
     read_content,
     sealed_again,
@@ -30,6 +39,7 @@ from groupcrypt.protocol.membership import make_leave
 from groupcrypt.testing.room import Room
 
 TIME = 1_800_000_000_000
+TARGET = Reference(bytes(32), b"\1" * 16)
 
 
 def said(content: Content, *, expires: int = 0) -> Said:
@@ -41,7 +51,15 @@ def said(content: Content, *, expires: int = 0) -> Said:
     [
         TextContent("hello"),
         TextContent(""),
-        ReceiptContent(ReceiptKind.READ, (bytes(16), b"\1" * 16)),
+        ReceiptContent(ReceiptKind.READ, None, (bytes(16), b"\1" * 16)),
+        ReceiptContent(ReceiptKind.DELIVERED, bytes(32), ()),
+        ReplyContent(TARGET, "hel", "hello to you"),
+        ReactionContent(TARGET, "+1"),
+        EditContent(bytes(16), "hallo"),
+        DeleteContent(bytes(16)),
+        TypingContent(typing=True),
+        TimerContent(5, 1),
+        SeenContent(False, bytes(32), (SeenLine(bytes(32), bytes(16), 7),)),
         CustomContent("example.org/poll", b"\0\1"),
         LeaveContent(b"signed elsewhere"),
         Unknown(4711, b"later"),
@@ -82,7 +100,20 @@ def test_a_content_has_a_limit() -> None:
         (ContentType.TEXT, b"\x91\xc4\x01a", "malformed"),  # bytes for a text
         (ContentType.TEXT, b"\x91\xd9\x01a", "non-canonical"),
         (ContentType.TEXT, b"\x91\xa1a\x00", "malformed"),
-        (ContentType.RECEIPT, b"\x92\x00\x91\xc4\x01a", "malformed"),  # an id of one byte
+        (ContentType.RECEIPT, b"\x93\x00\xc0\x91\xc4\x01a", "malformed"),  # an id of one byte
+        (ContentType.REPLY, wire.encode(TextContent("a")), "malformed"),
+        (ContentType.REPLY, wire.encode(ReplyContent(TARGET, "e" * 1_025, "")), "malformed"),
+        (ContentType.REACTION, wire.encode(ReactionContent(TARGET, "e" * 65)), "malformed"),
+        (ContentType.EDIT, wire.encode(DeleteContent(bytes(16))), "malformed"),
+        (ContentType.DELETE, wire.encode(TARGET), "malformed"),
+        (ContentType.TYPING, b"\x91\x02", "malformed"),
+        (ContentType.TIMER, wire.encode(TimerContent(4, 1)), "malformed"),
+        (
+            ContentType.TIMER,
+            wire.encode(TimerContent(limits.MAX_TIMER_SECONDS + 1, 1)),
+            "malformed",
+        ),
+        (ContentType.SEEN, wire.encode(SeenContent(True, bytes(31), ())), "malformed"),
         (ContentType.CUSTOM, wire.encode(TextContent("a")), "malformed"),
         (ContentType.LEAVE, wire.encode(LeaveContent(bytes(1025))), "malformed"),
     ],
@@ -91,6 +122,19 @@ def test_a_body_has_to_be_the_shape_of_its_type(number: int, body: bytes, code: 
     with pytest.raises(RemoteError) as caught:
         read_content(wire.encode(Envelope(number, TIME, 0, None, body)))
     assert caught.value.code == code
+
+
+@pytest.mark.spec("11.1-5")
+def test_what_disappears_is_shown_from_five_seconds_to_four_weeks() -> None:
+    least, most = limits.MIN_TIMER_SECONDS, limits.MAX_TIMER_SECONDS
+    for seconds in (0, least, most):
+        assert said(TextContent("x"), expires=seconds).expires == seconds
+    for seconds in (1, least - 1, most + 1, 2**32 - 1):
+        for number in (ContentType.TEXT, 4711):
+            with pytest.raises(MalformedFrame):
+                read_content(wire.encode(Envelope(number, TIME, seconds, None, b"\x91\xa1x")))
+        with pytest.raises(InvalidTimer):
+            write_content(TextContent("x"), time=TIME, expires=seconds)
 
 
 @pytest.mark.spec("11.1-4")
@@ -128,10 +172,10 @@ def test_bytes_that_are_no_text_are_refused(bad: bytes) -> None:
 @pytest.mark.spec("11.4-1")
 def test_a_receipt_says_delivered_or_read() -> None:
     for kind in ReceiptKind:
-        assert said(ReceiptContent(kind, ())).content == ReceiptContent(kind, ())
+        assert said(ReceiptContent(kind, None, ())).content == ReceiptContent(kind, None, ())
     for number in (2, 255):
         with pytest.raises(MalformedFrame):
-            said(ReceiptContent(number, ()))
+            said(ReceiptContent(number, None, ()))
 
 
 @pytest.mark.spec("11.5-1")
@@ -141,7 +185,7 @@ def test_custom_content_is_handed_over_as_it_came(name: str, data: bytes) -> Non
 
 
 @pytest.mark.spec("11.6-1")
-@given(st.integers(18, 2**16 - 1), st.binary(max_size=300), st.integers(0, 2**32 - 1))
+@given(st.integers(19, 2**16 - 1), st.binary(max_size=300), st.integers(5, 4 * 7 * 24 * 3600))
 def test_unknown_types_are_kept(number: int, body: bytes, expires: int) -> None:
     raw = write_content(Unknown(number, body), time=TIME, expires=expires)
     found = read_content(raw)

@@ -28,7 +28,13 @@ from groupcrypt.protocol.broadcast import (
     TopicKind,
     read_request,
 )
-from groupcrypt.protocol.content import LeaveContent, TextContent, write_content
+from groupcrypt.protocol.content import (
+    LeaveContent,
+    TextContent,
+    TimerContent,
+    TypingContent,
+    write_content,
+)
 from groupcrypt.protocol.device import people, post, rooms, sessions
 from groupcrypt.protocol.device.post import Payload
 from groupcrypt.protocol.device.records import SCHEMA
@@ -141,7 +147,7 @@ def test_garbage_ends_as_an_event(shared: World, body: bytes) -> None:
         assert set(step.changes) <= {b"me", b"g/" + next(iter(state.groups)) + b"/core"}
 
 
-@pytest.mark.spec("12.1-4")
+@pytest.mark.spec("12.1-4", "11.2-4")
 def test_what_is_not_possible_changes_nothing(shared: World) -> None:
     world, group = shared
     state = world.devices["alice"].state
@@ -150,6 +156,9 @@ def test_what_is_not_possible_changes_nothing(shared: World) -> None:
     message = MessageId(bytes(16))
     with pytest.raises(UnknownGroup):
         device.send(state, strange, message, TextContent("x"), now=world.now, entropy=entropy)
+    for content in (TimerContent(0, 1), TypingContent(typing=True), LeaveContent(b"")):
+        with pytest.raises(NotPermitted):
+            device.send(state, group, message, content, now=world.now, entropy=entropy)
     with pytest.raises(UnknownDevice):
         device.add_members(state, group, (AccountId(bytes(32)),), now=world.now, entropy=entropy)
     with pytest.raises(LocalError):

@@ -8,7 +8,16 @@ import pytest
 from groupcrypt.errors import ContentTooLarge, NotAMember
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import limits, sender_key, wire
-from groupcrypt.protocol.content import TextContent, write_content
+from groupcrypt.protocol.content import (
+    Content,
+    ReceiptContent,
+    ReceiptKind,
+    SeenContent,
+    TextContent,
+    TimerContent,
+    TypingContent,
+    write_content,
+)
 from groupcrypt.protocol.events import (
     AfterClose,
     Event,
@@ -178,6 +187,26 @@ def test_frames_that_chapter_08_refuses_leave_nothing(room: Room, fault: str, co
         case _:
             chain = replace(chain, generation=chain.generation - 1)
     return refused(room, "alice", sealed_by(room, "bob", chain, "x", forgery=forgery), code)
+
+
+@pytest.mark.spec("11.2-4")
+@pytest.mark.parametrize(
+    "content",
+    [
+        ReceiptContent(ReceiptKind.READ, None, (bytes(16),)),
+        TypingContent(typing=True),
+        TimerContent(0, 1),
+        SeenContent(True, bytes(32), ()),
+    ],
+)
+def test_what_is_for_one_account_does_not_come_in_a_frame(room: Room, content: Content) -> None:
+    alice = room.seats["alice"]
+    before = len(alice.events)
+    room.send_content("bob", MessageId(RANDOM(16)), content)
+    room.settle()
+    events = alice.events[before:]
+    assert codes(events) == ["not-allowed"]
+    assert "MessageReceived" not in kinds(events)
 
 
 @pytest.mark.spec("11.1-3")

@@ -11,7 +11,7 @@ from groupcrypt.errors import NotPermitted, UnknownGroup
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import membership, wire
 from groupcrypt.protocol.broadcast import SlotValue
-from groupcrypt.protocol.content import Content, LeaveContent, write_content
+from groupcrypt.protocol.content import Content, ForOne, Internal, LeaveContent, write_content
 from groupcrypt.protocol.device import account as own
 from groupcrypt.protocol.device import linking, lists, people, post, rooms, sessions
 from groupcrypt.protocol.device.state import DeviceState, Step, Work
@@ -208,6 +208,8 @@ def send(
     """Take a content for sending to a group; durable once the step is committed (spec 10.8)."""
 
     def act(work: Work) -> None:
+        if isinstance(content, ForOne | Internal):
+            raise NotPermitted("this kind of content is not for a group: see spec 11.2")
         raw = write_content(content, time=work.ms, expires=expires)
         rooms.run(work, group, lambda turn: groups.send(turn, message, raw))
 

@@ -13,12 +13,13 @@ from groupcrypt.errors import (
     AuthenticationFailed,
     Expired,
     MalformedFrame,
+    NotAllowed,
     NotInRoster,
     RemoteError,
     UnknownChain,
 )
 from groupcrypt.protocol import limits, sender_key
-from groupcrypt.protocol.content import HeadsContent, LeaveContent, read_content
+from groupcrypt.protocol.content import ForOne, HeadsContent, LeaveContent, read_content
 from groupcrypt.protocol.events import (
     AfterClose,
     Diverged,
@@ -161,6 +162,9 @@ def deliver_one(
         return
     if said.earlier is not None and said.earlier >= epoch.number:
         turn.events.append(Rejected(MalformedFrame.code, group.id, "content"))
+        return
+    if isinstance(said.content, ForOne):
+        turn.events.append(Rejected(NotAllowed.code, group.id, "content"))
         return
     if isinstance(said.content, LeaveContent):
         turn.leaves.append(said.content.proposal)

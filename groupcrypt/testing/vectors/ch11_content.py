@@ -4,21 +4,30 @@ Rules of this file:
 - `given.content` are encoded bytes; a good vector gives in `then` what an application sees.
 """
 
-from typing import Any
+from dataclasses import fields
+from typing import Any, cast
 
 from groupcrypt.protocol import limits, wire
-from groupcrypt.protocol.attachment import AttachmentContent
 from groupcrypt.protocol.content import (
     ChainHead,
     Content,
     ContentType,
     CustomContent,
+    DeleteContent,
+    EditContent,
     Envelope,
     HeadsContent,
     LeaveContent,
+    ReactionContent,
     ReceiptContent,
     ReceiptKind,
+    Reference,
+    ReplyContent,
+    SeenContent,
+    SeenLine,
     TextContent,
+    TimerContent,
+    TypingContent,
     Unknown,
     read_content,
     sealed_again,
@@ -27,6 +36,7 @@ from groupcrypt.protocol.content import (
 from groupcrypt.testing.vectors import Vector, expecting, vector
 
 _TIME = 1_800_000_000_123
+_TARGET = Reference(b"a" * 32, b"i" * 16)
 _GOOD: list[tuple[str, str, Content, int]] = [
     ("11.3", "a text", TextContent("see you at six"), 0),
     ("11.3", "an empty text", TextContent(""), 0),
@@ -36,8 +46,29 @@ _GOOD: list[tuple[str, str, Content, int]] = [
         TextContent("hé 你好 \u202e\u200d🙂"),
         3600,
     ),
-    ("11.4", "delivered", ReceiptContent(ReceiptKind.DELIVERED, (b"i" * 16,)), 0),
-    ("11.4", "read, two messages", ReceiptContent(ReceiptKind.READ, (b"i" * 16, bytes(16))), 0),
+    ("11.4", "delivered", ReceiptContent(ReceiptKind.DELIVERED, None, (b"i" * 16,)), 0),
+    (
+        "11.4",
+        "read, two messages of a group",
+        ReceiptContent(ReceiptKind.READ, b"g" * 32, (b"i" * 16, bytes(16))),
+        0,
+    ),
+    ("11.7", "a reply that quotes", ReplyContent(_TARGET, "see you at", "at seven?"), 0),
+    ("11.7", "a reply that does not", ReplyContent(_TARGET, "", "at seven?"), 5),
+    ("11.7", "a reaction", ReactionContent(_TARGET, "👍🏽"), 0),
+    ("11.7", "a reaction taken back", ReactionContent(_TARGET, ""), 0),
+    ("11.8", "an edit", EditContent(b"i" * 16, "see you at seven"), 3600),
+    ("11.8", "a deletion", DeleteContent(b"i" * 16), 0),
+    ("11.9", "typing", TypingContent(typing=True), 0),
+    ("11.9", "not typing any more", TypingContent(typing=False), 0),
+    ("11.2", "the longest timer", TimerContent(limits.MAX_TIMER_SECONDS, 2**64 - 1), 0),
+    ("11.2", "no timer any more", TimerContent(0, 1), 5),
+    (
+        "11.10",
+        "seen on another device",
+        SeenContent(True, b"a" * 32, (SeenLine(b"a" * 32, b"i" * 16, 90),)),
+        0,
+    ),
     ("11.5", "custom content", CustomContent("example.org/poll", b"\0\1\xff"), 0),
     ("11.2", "a leave proposal", LeaveContent(b"as chapter 09 signs it"), 0),
     (
@@ -48,7 +79,12 @@ _GOOD: list[tuple[str, str, Content, int]] = [
         ),
         0,
     ),
-    ("11.6", "a type of a later version", Unknown(4711, b"\xc1 any bytes"), 2**32 - 1),
+    (
+        "11.6",
+        "a type of a later version",
+        Unknown(4711, b"\xc1 any bytes"),
+        limits.MAX_TIMER_SECONDS,
+    ),
 ]
 
 
@@ -82,13 +118,75 @@ _BAD: list[tuple[str, str, str, bytes]] = [
         "11.4",
         "a receipt of a kind there is not",
         "malformed",
-        _of(ContentType.RECEIPT, wire.encode(ReceiptContent(2, ()))),
+        _of(ContentType.RECEIPT, wire.encode(ReceiptContent(2, None, ()))),
+    ),
+    (
+        "11.4",
+        "a receipt for 257 messages",
+        "malformed",
+        _of(ContentType.RECEIPT, b"\x93\x00\xc0\xdc\x01\x01" + 257 * (b"\xc4\x10" + bytes(16))),
+    ),
+    (
+        "11.7",
+        "a reply that quotes 1025 bytes",
+        "malformed",
+        _of(ContentType.REPLY, wire.encode(ReplyContent(_TARGET, "e" * 1025, "x"))),
+    ),
+    (
+        "11.7",
+        "a reaction of 65 bytes",
+        "malformed",
+        _of(ContentType.REACTION, wire.encode(ReactionContent(_TARGET, "e" * 65))),
+    ),
+    (
+        "11.7",
+        "a reaction to an id without its sender",
+        "malformed",
+        _of(ContentType.REACTION, b"\x92\xc4\x10" + bytes(16) + b"\xa1+"),
+    ),
+    (
+        "11.8",
+        "an edit of an id of 15 bytes",
+        "malformed",
+        _of(5, b"\x92\xc4\x0f" + bytes(15) + b"\xa1x"),
+    ),
+    (
+        "11.8",
+        "a deletion with a field more",
+        "malformed",
+        _of(6, b"\x92\xc4\x10" + bytes(16) + b"\xa1x"),
+    ),
+    ("11.9", "typing that is 2", "malformed", _of(ContentType.TYPING, b"\x91\x02")),
+    ("11.2", "a timer of 4 seconds", "malformed", _of(ContentType.TIMER, b"\x92\x04\x01")),
+    (
+        "11.2",
+        "a timer over four weeks",
+        "malformed",
+        _of(ContentType.TIMER, wire.encode(TimerContent(limits.MAX_TIMER_SECONDS + 1, 1))),
+    ),
+    (
+        "11.10",
+        "a seen of half a conversation",
+        "malformed",
+        _of(18, b"\x93\x01\xc4\x10" + bytes(16) + b"\x90"),
+    ),
+    (
+        "11.1",
+        "shown for 4 seconds",
+        "malformed",
+        wire.encode(Envelope(1, 0, 4, None, b"\x91\xa1a")),
+    ),
+    (
+        "11.1",
+        "a later type that is shown for more than four weeks",
+        "malformed",
+        wire.encode(Envelope(4711, 0, limits.MAX_TIMER_SECONDS + 1, None, b"")),
     ),
     (
         "11.4",
         "a receipt for an id of 15 bytes",
         "malformed",
-        _of(ContentType.RECEIPT, b"\x92\x00\x91\xc4\x0f" + bytes(15)),
+        _of(ContentType.RECEIPT, b"\x93\x00\xc0\x91\xc4\x0f" + bytes(15)),
     ),
     (
         "11.5",
@@ -166,28 +264,23 @@ def run(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(content: Content) -> dict[str, Any]:
-    match content:
-        case TextContent(text=text):
-            return {"type": int(ContentType.TEXT), "text": text}
-        case ReceiptContent(kind=kind, messages=messages):
-            ids = [message.hex() for message in messages]
-            return {"type": int(ContentType.RECEIPT), "kind": kind, "messages": ids}
-        case CustomContent(name=name, data=data):
-            return {"type": int(ContentType.CUSTOM), "name": name, "data": data.hex()}
-        case AttachmentContent(name=name, size=size):  # chapter 14 has its vectors
-            return {"type": int(ContentType.ATTACHMENT), "name": name, "size": size}
-        case LeaveContent(proposal=proposal):
-            return {"type": int(ContentType.LEAVE), "proposal": proposal.hex()}
-        case HeadsContent(epoch=epoch, chains=chains):
-            lines = [
-                {
-                    "device": line.device.hex(),
-                    "generation": line.generation,
-                    "count": line.count,
-                    "head": line.head.hex(),
-                }
-                for line in chains
-            ]
-            return {"type": int(ContentType.HEADS), "epoch": epoch, "chains": lines}
-        case Unknown(type=number, body=body):
-            return {"type": number, "body": body.hex()}
+    if isinstance(content, Unknown):
+        return {"type": content.type, "body": content.body.hex()}
+    number = ContentType[type(content).__name__.removesuffix("Content").upper()]
+    return {"type": int(number), **_fields(content)}
+
+
+def _fields(shape: object) -> dict[str, Any]:
+    return {field.name: _plain(getattr(shape, field.name)) for field in fields(cast(Any, shape))}
+
+
+def _plain(value: object) -> Any:
+    match value:
+        case bytes():
+            return value.hex()
+        case tuple():
+            return [_plain(part) for part in cast(tuple[object, ...], value)]
+        case bool() | int() | str() | None:
+            return value
+        case _:
+            return _fields(value)
