@@ -67,15 +67,15 @@ byte entries = 1;
 typedef Device {
     bit  member;                        /* has joined and has not departed */
     bit  gone;                          /* never comes back */
-    bit  paused;                        /* saw a fork (10.9) */
+    bit  warned;                        /* was told of a fork (10.9, 10.12) */
     byte head;
     byte base;
     byte cursor;
     byte knows;                         /* secrets of the epochs it came through */
     byte chains;                        /* epochs whose chains and carries it holds */
     byte pending;                       /* own entry that waits for its echo; 0 is none */
-    byte wants;                         /* op of its intent; 0 is none */
-    byte target;                        /* of the intent */
+    byte wants;                         /* ops of its intents that wait, a mask; the lowest one is first */
+    byte target;                        /* of the one that is no update, until it is made or given up */
     byte tries
 };
 Device dev[DEVICES];
@@ -86,6 +86,9 @@ hidden byte r, p, i, k;                 /* scratch of one step, not part of the 
 #define here(d)        (dev[d].member && !dev[d].gone)
 #define holds(d, n)    has(dev[d].knows, entry[n].secret)
 #define lacks(d)       (!live(d) && !holds(d, dev[d].head))
+#define removal(op)    ((op) == REMOVE || (op) == DROP)
+#define removing(d)    (has(dev[d].wants, REMOVE) -> REMOVE : (has(dev[d].wants, DROP) -> DROP : 0))
+#define wanted(d)      (has(dev[d].wants, UPDATE) -> UPDATE : (removing(d) -> removing(d) : ADD))
 
 /* 09.8: a confirm is by a member of the epoch, of another account than the author of its entry. */
 #ifndef OWN_CONFIRM
@@ -93,6 +96,12 @@ hidden byte r, p, i, k;                 /* scratch of one step, not part of the 
 #else
 #define may_confirm(d, n)  (in_roster(d, n) && (d) != entry[n].author)
 #endif
+
+/* 09.5, 09.6: what an honest device may still want on its head. */
+#define possible(d, what)  ((what) == UPDATE \
+    || ((what) == REMOVE && in_roster(dev[d].target, dev[d].head) && !same_account(d, dev[d].target)) \
+    || ((what) == DROP && in_roster(dev[d].target, dev[d].head) && (d) != dev[d].target) \
+    || ((what) == ADD && !in_roster(dev[d].target, dev[d].head)))
 
 #include "world.pml"
 
@@ -136,13 +145,30 @@ inline install(d) {
 }
 
 /* 10.5-9: the own entry lost; its secret is never used, its intent waits for the new head.
- * 10.5-10: one that was to supersede is dropped. */
+ * 10.5-10: of those that were to supersede, only a removal is wanted as before. */
+#ifndef DROP_LOSING_REMOVAL
+#define wanted_again(n)  (!supersedes(n) || removal(entry[n].op))
+#else
+#define wanted_again(n)  !supersedes(n)
+#endif
 inline lose_pending(d) {
     if
-    :: dev[d].pending && !supersedes(dev[d].pending) ->
-        dev[d].wants = entry[dev[d].pending].op
+    :: dev[d].pending && wanted_again(dev[d].pending) ->
+        dev[d].wants = dev[d].wants | one(entry[dev[d].pending].op)
     :: else
     fi;
+    dev[d].pending = 0
+}
+
+/* An intent was made or given up. An update has no target: that of another one that waits stays. */
+inline settle(d, what) {
+    if
+    :: what != UPDATE -> dev[d].target = NOBODY
+    :: else
+    fi
+}
+inline win_pending(d) {
+    settle(d, entry[dev[d].pending].op);
     dev[d].pending = 0
 }
 
@@ -155,7 +181,7 @@ inline apply(d, n) {
     :: else
     fi;
     if
-    :: dev[d].pending == n -> dev[d].pending = 0; dev[d].target = NOBODY
+    :: dev[d].pending == n -> win_pending(d)
     :: else -> lose_pending(d)
     fi;
     unseal(d);                                                                   /* 10.8-3 */
@@ -188,13 +214,19 @@ inline apply(d, n) {
 #define stops(d, r)    (decides(d, r) || lacks(d))
 #endif
 
+#ifndef OPEN_UNTIL_KNOWN
+#define opens(d)       live(d)                            /* 10.7-1: no message after the close */
+#else
+#define opens(d)       (live(d) || lacks(d))
+#endif
+
 /* The topic is read in the server's order (10.4-1). What is refused changes nothing (10.1-1), so reading
- * goes on to the next record that does something. A message counts before the close only (10.7-1). */
+ * goes on to the next record that does something. */
 #define record(d, i)   topic[place(d)].record[i]
 #define matters(d, i)  ((i) >= dev[d].cursor && (i) < topic[place(d)].size && \
     (is_entry(record(d, i)) && counts(d, record(d, i)) \
     || is_confirm(record(d, i)) && !live(d) && stops(d, record(d, i)) \
-    || record(d, i) == MESSAGE && live(d)))
+    || record(d, i) == MESSAGE && opens(d)))
 #define unread(d)      (matters(d, 0) || matters(d, 1) || matters(d, 2) || matters(d, 3) \
     || matters(d, 4) || matters(d, 5) || matters(d, 6))
 #define halts(d, i)    (matters(d, i) && is_confirm(record(d, i)) && lacks(d))
@@ -223,6 +255,7 @@ inline read(d) {
 
 /* 10.5, authoring: an entry on the head, for the base topic; letters go out before it (10.5-7). */
 inline draft(d, what, whom) {
+    assert(what == UPDATE || whom != NOBODY);
     p = entries;
     entries++;
     entry[p].previous = dev[d].head;
@@ -258,24 +291,37 @@ inline draft(d, what, whom) {
     p = 0
 }
 
-/* 09.5, 09.6: what an honest device may still want on its head. */
-#define possible(d)  (dev[d].wants == UPDATE \
-    || (dev[d].wants == REMOVE && in_roster(dev[d].target, dev[d].head) && !same_account(d, dev[d].target)) \
-    || (dev[d].wants == DROP && in_roster(dev[d].target, dev[d].head) && (d) != dev[d].target) \
-    || (dev[d].wants == ADD && !in_roster(dev[d].target, dev[d].head)))
+/* An intent's turn: drafted on the head, or given up. To supersede is no try (10.5-10). */
+inline try(d, what) {
+    dev[d].wants = dev[d].wants & ~one(what);
+    if
+    :: possible(d, what) && (dev[d].tries || !live(d)) ->
+        dev[d].tries = dev[d].tries - live(d);
+        draft(d, what, dev[d].target)
+    :: else -> settle(d, what)
+    fi
+}
+
+/* 10.5-11: who cannot confirm the head need not wait for who alone could. Timers fire where nobody who is
+ * there can help any more, and a few times although somebody could. */
+#define waits(d)       (here(d) && !live(d) && !decided(d) && !dev[d].pending && room)
+#define helpless(d)    (lacks(d) && nobody_helps(d) || !lacks(d) && nobody_confirms(d))
+#ifndef WAIT_FOR_CONFIRM
+#define impatient(d)   (lacks(d) || removing(d) && !may_confirm(d, dev[d].head))
+#else
+#define impatient(d)   lacks(d)
+#endif
 
 proctype Member(byte me) {
 end: do
     /* Reading (10.4, 10.5). */
     :: d_step { here(me) && unread(me) && !stalled(me) -> read(me) }
 
-    /* Authoring (10.5): the intent waits until base = head; it is tried again, but not for ever. */
-    :: d_step { here(me) && live(me) && dev[me].wants && !dev[me].pending && !dev[me].paused && room ->
-        if
-        :: possible(me) && dev[me].tries -> dev[me].tries--; draft(me, dev[me].wants, dev[me].target)
-        :: else -> dev[me].target = NOBODY
-        fi;
-        dev[me].wants = 0 }
+    /* Authoring (10.5): intents wait until base = head; they are tried again, but not for ever. */
+    :: d_step { here(me) && live(me) && dev[me].wants && !dev[me].pending && room ->
+        k = wanted(me);
+        try(me, k);
+        k = 0 }
 
     /* After a crash the outbox uploads the same bytes again (10.5-8): the server keeps one of them. */
     :: d_step { here(me) && dev[me].pending && !entry[dev[me].pending].wire && !entry[dev[me].pending].landed ->
@@ -304,13 +350,19 @@ end: do
         printf("%d: confirms epoch %d\n", me, dev[me].head);
         append_all(dev[me].base, confirm_of(dev[me].head, me)) }
 
-    /* Superseding (10.5): the secret did not come. A few timers fire although it is on its way. */
-    :: d_step { here(me) && lacks(me) && !decided(me) && !dev[me].pending && room && (early || nobody_helps(me)) ->
+    /* Superseding (10.5): by the first removal that waits; if none is possible, who lacks the secret updates. */
+    :: d_step { waits(me) && impatient(me) && (early || helpless(me)) ->
+        early = early - !helpless(me);
+        k = removing(me);
         if
-        :: !nobody_helps(me) -> early--
+        :: k -> try(me, k)
         :: else
         fi;
-        draft(me, UPDATE, NOBODY) }
+        if
+        :: lacks(me) && !dev[me].pending -> draft(me, UPDATE, NOBODY)
+        :: else
+        fi;
+        k = 0 }
 
     /* Letters (10.6). One that came before its entry is kept, so it is as if it came right after. */
     :: d_step { here(me) && lacks(me) && letter(me, dev[me].head) ->
@@ -343,7 +395,7 @@ end: do
         agreed(me) }
 
     /* Sending (10.8): sealed in the head; settled by its echo before the close. */
-    :: d_step { MESSAGES && me == SENDER && here(me) && message == UNSEALED && holds(me, dev[me].head) && !dev[me].paused ->
+    :: d_step { MESSAGES && me == SENDER && here(me) && message == UNSEALED && holds(me, dev[me].head) ->
         message = dev[me].head }
     :: d_step { MESSAGES && me == SENDER && here(me) && message < ENTRIES && !has(frame_wire | frame_landed, message) ->
         frame_wire = frame_wire | one(message) }
@@ -378,7 +430,7 @@ end: do
 }
 
 inline want(d, what, whom) {
-    dev[d].wants = what;
+    dev[d].wants = dev[d].wants | one(what);
     dev[d].target = whom;
     dev[d].tries = TRIES
 }
@@ -403,7 +455,7 @@ init {
         run Member(A1); run Member(A2); run Member(B1); run Member(C1);
         run Server(); run Faults();
         if
-        :: ORDERS > 1 -> run Statements()
+        :: ORDERS > 1 && GOSSIP -> run Statements()
         :: else
         fi;
         if

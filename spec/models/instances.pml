@@ -37,6 +37,13 @@
 #define LOST_LETTERS  1
 #endif
 
+#ifdef ADD_WAITS                        /* an add waits while its author supersedes */
+#define MEMBERS       (one(A1) | one(B1))
+#define WANTS         want(A1, ADD, C1); want(B1, UPDATE, NOBODY)
+#define JOINS         1
+#define EARLY         1
+#endif
+
 #ifdef DROPPING                         /* a device is removed by its own account, beside a removal */
 #define MEMBERS       (one(A1) | one(A2) | one(B1) | one(C1))
 #define WANTS         want(A1, DROP, A2); want(B1, REMOVE, C1)
@@ -44,8 +51,26 @@
 
 #ifdef LAST_ACCOUNT                     /* one account with two devices remains */
 #define MEMBERS       (one(A1) | one(A2) | one(B1))
-#define WANTS         want(A1, REMOVE, B1)
+#define WANTS         want(A1, REMOVE, B1); want(A2, REMOVE, B1)
 #define LOST_LETTERS  1
+#define EARLY         1
+#endif
+
+#ifdef VANISHED                         /* the only one that could confirm never returns, and is removed */
+#define MEMBERS       (one(A1) | one(A2) | one(B1))
+#define WANTS         want(A1, UPDATE, NOBODY); want(A1, REMOVE, B1); want(A2, REMOVE, B1)
+#define LOST_LETTERS  1
+#define CRASHES       1
+#define GONE          1
+#define MORTAL        one(B1)
+#endif
+
+#ifdef VANISHED_BOTH                    /* one of two others never returns, or both; one is removed */
+#define MEMBERS       (one(A1) | one(B1) | one(C1))
+#define WANTS         want(A1, UPDATE, NOBODY); want(A1, REMOVE, B1)
+#define LOST_LETTERS  1
+#define GONE          2
+#define MORTAL        (one(B1) | one(C1))
 #define EARLY         1
 #endif
 

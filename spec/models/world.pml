@@ -64,7 +64,7 @@ byte shown[DEVICES];                    /* 1 + the epoch in which it was shown; 
 
 proctype Server() {
 end: do
-    LAND(1, 0) LAND(2, 0) LAND(3, 0) LAND(4, 0) LAND(5, 0) LAND(6, 0) 
+    LAND(1, 0) LAND(2, 0) LAND(3, 0) LAND(4, 0) LAND(5, 0) LAND(6, 0)
     LAND(1, 1) LAND(2, 1) LAND(3, 1) LAND(4, 1) LAND(5, 1) LAND(6, 1)
     LAND_FRAME(0) LAND_FRAME(1) LAND_FRAME(2) LAND_FRAME(3) LAND_FRAME(4) LAND_FRAME(5) LAND_FRAME(6)
     od
@@ -111,6 +111,10 @@ inline write_letters(d, n) {
 #define has_or_gets(x, d) (here(x) && !hostile(x) && (holds(x, dev[d].head) || letter(x, dev[d].head)))
 #define nobody_helps(d)   (!has_or_gets(A1, d) && !has_or_gets(A2, d) && !has_or_gets(B1, d) && !has_or_gets(C1, d) \
     || has(erased, dev[d].head))
+/* Somebody who is there may confirm it. */
+#define helps_confirm(d, n)  (here(d) && !hostile(d) && may_confirm(d, n))
+#define confirmable(n)   (helps_confirm(A1, n) || helps_confirm(A2, n) || helps_confirm(B1, n) || helps_confirm(C1, n))
+#define nobody_confirms(d)  (!entry[dev[d].head].confirmed && !confirmable(dev[d].head))
 
 /* --- Joining --------------------------------------------------------------------------------------- */
 #define added(x, d)     (here(x) && live(x) && holds(x, dev[x].head) && in_roster(d, dev[x].head))
@@ -173,7 +177,7 @@ inline first_ahead(d) {
 }
 inline jump(d, n) {
     if
-    :: follows(n, dev[d].pending) -> dev[d].pending = 0; dev[d].target = NOBODY   /* its own is among them */
+    :: follows(n, dev[d].pending) -> win_pending(d)                               /* its own is among them */
     :: else -> lose_pending(d)
     fi;
     dev[d].head = n;
@@ -273,8 +277,13 @@ end: do
 #define sees_fork(d, x)  (!same_account(d, x) && here(x) && (in_roster(x, dev[d].head) || in_roster(x, dev[d].base)) \
     && !one_line(dev[d].head, dev[x].base))
 #define forked(d)        (sees_fork(d, A1) || sees_fork(d, A2) || sees_fork(d, B1) || sees_fork(d, C1))
-#define STATEMENT(d)     :: d_step { here(d) && !dev[d].paused && forked(d) -> dev[d].paused = 1 }
+#define STATEMENT(d)     :: d_step { here(d) && !dev[d].warned && forked(d) -> dev[d].warned = 1 }
 
+#ifndef WITHOUT_GOSSIP
+#define GOSSIP           true
+#else
+#define GOSSIP           false
+#endif
 proctype Statements() {
 end: do
     STATEMENT(A1) STATEMENT(A2) STATEMENT(B1) STATEMENT(C1)
@@ -283,11 +292,19 @@ end: do
 
 /* --- What is asserted where nothing can happen any more but faults ------------------------------------ */
 #define leading(d, n)    (here(d) && !hostile(d) && dev[d].head == n)
-#define helps_confirm(d, n)  (here(d) && !hostile(d) && may_confirm(d, n))
-#define confirmable(n)   (helps_confirm(A1, n) || helps_confirm(A2, n) || helps_confirm(B1, n) || helps_confirm(C1, n))
 
 #define live_at(d, n)        (here(d) && dev[d].base == n)
 #define live_somewhere(n)    (live_at(A1, n) || live_at(A2, n) || live_at(B1, n) || live_at(C1, n))
+
+/* 10.5-11: a removal is wanted that needs nobody's confirm of what it supersedes. */
+#define would_remove(d, n)   (leading(d, n) && removing(d) && possible(d, removing(d)))
+#define removable(n)         (would_remove(A1, n) || would_remove(A2, n) || would_remove(B1, n) || would_remove(C1, n))
+
+/* Decision 0040: it is confirmed, but its secret has left with its author and its confirmer. */
+#define took_away(d, n)  (dev[d].gone && holds(d, n) && !same_account(d, entry[n].author) && entry[n].confirmed)
+#define keeps(d, n)      (here(d) && !hostile(d) && holds(d, n))
+#define out_of_reach(n)  ((took_away(A1, n) || took_away(A2, n) || took_away(B1, n) || took_away(C1, n)) \
+    && !keeps(A1, n) && !keeps(A2, n) && !keeps(B1, n) && !keeps(C1, n))
 
 inline longest() {
     k = 0;
@@ -299,12 +316,12 @@ inline longest() {
     }
     i = 0
 }
-/* A server that forks may keep a side from going on: then each side has to notice. */
-#define unseen(d)        (here(d) && forked(d) && !dev[d].paused)
+/* A server that forks may keep a side from going on: then each side is told. */
+#define unseen(d)        (here(d) && forked(d) && !dev[d].warned)
 
 inline judge() {
     longest();
-    p = confirmable(k) || live_somewhere(k);
+    p = !out_of_reach(k) && (confirmable(k) || live_somewhere(k) || removable(k));
     for (i : 0 .. DEVICES - 1) {
         if
         :: ORDERS == 1 && in_roster(i, k) && !dev[i].member && !dev[i].gone && p ->
@@ -313,7 +330,7 @@ inline judge() {
         :: ORDERS == 1 && here(i) && !hostile(i) && in_roster(i, k) && p ->
             assert(liveness || dev[i].head == k);                    /* all who are there are in one epoch, */
             assert(liveness || live(i) && holds(i, k));              /* it is live and they can read it, */
-            assert(liveness || !dev[i].pending && !dev[i].wants);    /* every change was made or given up, */
+            assert(liveness || !dev[i].pending && !dev[i].wants && dev[i].target == NOBODY);  /* changes were made or given up, */
             assert(liveness || i != SENDER || message == SETTLED || message == FAILED);
             assert(delivery || !MESSAGES || message != SETTLED || shown[i])  /* what is settled was shown */
         :: else
