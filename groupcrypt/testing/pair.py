@@ -68,8 +68,11 @@ class End:
         assert self._last is not None
         return self._last
 
-    def start(self, peer: "End") -> None:
-        """Start a channel, with a one-time prekey if the peer's pool has one."""
+    def start(self, peer: "End", refused: bytes | None = None) -> None:
+        """Start a channel, with a one-time prekey if the peer's pool has one.
+
+        `refused` names a start of the peer's that could not be opened.
+        """
         self.session = pairwise.start(
             self.me,
             peer.bundle,
@@ -77,6 +80,7 @@ class End:
             my_list=self.list_name,
             peer_list=peer.list_name,
             resumption=self.session,
+            refused=refused,
             now=self.now,
             entropy=self.entropy,
         )
@@ -97,7 +101,7 @@ class End:
             )
         except RemoteError as error:
             if self.session is not None:
-                self.session = pairwise.judge(self.session, error, self.now)
+                self.session = pairwise.judge(self.session, inner, error, self.now)
             raise
         self.session, self.prekeys, self._last = received.session, received.prekeys, received
         return received.payload

@@ -55,11 +55,12 @@ class SessionsModel(RuleBasedStateMachine):
     def _deliver(self, letter: Letter) -> bool:
         end = self.ends[letter.recipient]
         prekeys, session = end.prekeys, end.session
+        inner = pairwise.unwrap(end.me, letter.envelope)
         try:
             payload = end.receive(letter.envelope)
         except RemoteError as error:
             assert end.prekeys is prekeys
-            judged = None if session is None else pairwise.judge(session, error, end.now)
+            judged = None if session is None else pairwise.judge(session, inner, error, end.now)
             assert end.session == judged
             return False
         assert payload == letter.payload

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from groupcrypt.errors import NotPermitted
-from groupcrypt.protocol import broadcast, device, identity
+from groupcrypt.protocol import broadcast, device, identity, limits
 from groupcrypt.protocol.broadcast import (
     Broadcast,
     Code,
@@ -18,8 +18,9 @@ from groupcrypt.protocol.broadcast import (
 )
 from groupcrypt.protocol.content import TextContent
 from groupcrypt.protocol.device.state import OutboxRow
-from groupcrypt.protocol.events import DirectReceived, RolledBack, UploadRefused
+from groupcrypt.protocol.events import DirectReceived, RolledBack, SessionStarted, UploadRefused
 from groupcrypt.protocol.handshake import read_bundle
+from groupcrypt.protocol.pairwise import Session
 from groupcrypt.testing.simulation import Device, Simulation
 from tests.unit.device_scene import request_of
 
@@ -110,6 +111,53 @@ def test_a_copy_is_heard_of_once_and_publishes_what_it_holds(
     world.settle()
     assert direct_texts(alice) == ["hello"]
     assert told(alice, RolledBack) == 1
+
+
+def say(world: Simulation, one: str, other: str, text: str) -> None:
+    world.send_direct(one, other, text)
+    world.settle()
+
+
+@pytest.mark.spec("12.6-3", "07.6-4")
+def test_who_talks_to_a_copy_hears_of_it_and_answers_within_the_hour() -> None:
+    world = Simulation(8, "alice bob")
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    world.introduce("alice", "bob")
+    world.introduce("bob", "alice")
+    say(world, "alice", "bob", "hello")
+    say(world, "bob", "alice", "hello")
+    rows = dict(alice.rows)
+    for number in range(3):
+        say(world, "alice", "bob", f"{number} of the life that is lost")
+        say(world, "bob", "alice", f"{number} to the life that is lost")
+    group = world.group_with("bob", "alice")
+    world.update("bob", group)  # its sessions begin anew
+    world.settle()
+    say(world, "alice", "bob", "the last word")
+    reopen(world, alice)
+    world.settle()
+    put_back(world, alice, rows)
+    world.settle()
+    assert told(alice, RolledBack) == 1
+    say(world, "alice", "bob", "what was I?")
+    world.now += limits.SESSION_RESET_SECONDS
+    world.settle()
+    say(world, "bob", "alice", "who are you?")
+    assert "who are you?" in direct_texts(alice)
+    assert "what was I?" in direct_texts(bob)
+    last = [each for each in bob.events if isinstance(each, SessionStarted)][-1]
+    assert not last.proven and not session_of(bob, alice).proven
+    for one, other in ((alice, bob), (bob, alice)):
+        step = device.accept_identity(one.state, other.account, now=world.now, entropy=one.entropy)
+        one.adopt(step)
+    say(world, "alice", "bob", "me")
+    assert session_of(bob, alice).proven and not session_of(alice, bob).link.lost
+
+
+def session_of(one: Device, other: Device) -> Session:
+    session = one.state.peers[other.state.device].session
+    assert session is not None
+    return session
 
 
 @pytest.mark.spec("12.6-5")

@@ -652,13 +652,13 @@ def test_a_replacement_waits_an_hour_after_the_last_start() -> None:
 
 
 def test_what_counts_against_a_session() -> None:
-    a, _ = make_pair()
+    a, b = make_pair()
     session = a.held()
-    assert session is not None
-    late = a.now + HOUR
+    b.start(a)
+    inner = pairwise.unwrap(a.me, b.seal(b"x"))
 
-    def judged(error: RemoteError, now: float = a.now) -> Session:
-        return pairwise.judge(session, error, now)
+    def judged(error: RemoteError) -> Session:
+        return pairwise.judge(session, inner, error, a.now + HOUR)
 
     harmless: tuple[RemoteError, ...] = (
         Duplicate("x"),
@@ -672,10 +672,36 @@ def test_what_counts_against_a_session() -> None:
         assert judged(error) is session
     assert isinstance(judged(SessionBroken("x")), Wedged)
     assert isinstance(judged(TooFarAhead("x")), Wedged)
-    assert isinstance(judged(UnknownPrekey("x"), late), Wedged)
+    assert link_of(a).heard < b.held().created
     disowned = judged(UnknownResumption("x"))
+    assert disowned.link.heard == b.held().created
     assert isinstance(disowned, Wedged) and not disowned.proven
     assert (disowned.link.named, disowned.link.shown, disowned.link.sent) == (None, None, ())
+
+
+def test_an_own_start_that_the_peer_could_not_open_does_not_stay_for_what_resumes_the_unknown() -> (
+    None
+):
+    a, b = make_ends()
+    a.start(b)
+    b.prekeys = handshake.replaced(b.prekeys, now=b.now, entropy=b.entropy)
+    first = a.seal(b"x")
+    assert not opened(b, first)
+    b.start(a)  # b has no session, and resumes nothing
+    link = replace(link_of(b), named=bytes(32))
+    b.session = replace(b.held(), link=link)
+    b.start(a)
+    resuming = b.seal(b"y")
+    assert not opened(a, resuming)  # a waits: its start resumes nothing, b may open it
+    assert isinstance(a.held(), AwaitingReply) and link_of(a).heard == b.held().created
+    b.start(a, refused=pairwise.unwrap(b.me, first).channel)
+    assert not opened(a, b.seal(b"z"))  # but b says that it could not
+    assert isinstance(a.held(), Wedged)
+    a.now = a.now + HOUR
+    b.pool.clear()
+    a.start(b)
+    assert b.receive(a.seal(b"at last")) == b"at last"
+    assert a.held().channel.id == b.held().channel.id
 
 
 def test_cd03_a_session_that_lost_too_much_is_wedged() -> None:
@@ -821,6 +847,130 @@ def test_a_device_that_lost_everything_comes_back_when_it_is_accepted() -> None:
     assert pairwise.accept(b.held()) is b.session
 
 
+def set_back(end: End, old: bytes) -> None:
+    """The end has this old session again, and knows that it is old (12.6)."""
+    end.session = pairwise.forget(pairwise.read_session(old), end.now)
+    end.prekeys = handshake.replaced(end.prekeys, now=end.now, entropy=end.entropy)
+    end.pool.clear()
+
+
+def long_talk() -> tuple[End, End, bytes]:
+    """A pair, and what a held before they went on with another channel and many steps."""
+    a, b = make_pair()
+    old = pairwise.write_session(a.held())
+    for one, other in ((b, a), (a, b)):
+        one.start(other)
+        for _ in range(3):
+            other.receive(one.seal(b"x"))
+            one.receive(other.seal(b"y"))
+    return a, b, old
+
+
+@pytest.mark.spec("07.6-4")
+@pytest.mark.parametrize("wrong", [-1800, 0, 60])
+def test_the_start_of_a_restored_device_is_answered_within_the_hour(wrong: int) -> None:
+    a, b, old = long_talk()
+    set_back(a, old)
+    a.now += wrong
+    a.start(b)
+    first, again = a.seal(b"what was I?"), a.seal(b"hello?")
+    with pytest.raises(UnknownResumption):
+        b.receive(first)
+    assert isinstance(b.held(), Wedged) and not b.held().proven
+    for letter in (first, again):  # it is answered once
+        refuses(b, letter, Expired)
+    b.start(a)
+    assert a.receive(b.seal(b"who are you?")) == b"who are you?"
+    assert b.receive(a.seal(b"I was restored")) == b"I was restored"
+    assert a.held().channel.id == b.held().channel.id
+    assert not a.held().proven and not b.held().proven
+    assert not link_of(a).lost
+
+
+@pytest.mark.spec("07.6-4")
+def test_a_restored_device_says_so_until_it_is_answered() -> None:
+    a, b, old = long_talk()
+    set_back(a, old)
+    for _ in range(12):  # more starts than ids of channels have room
+        a.now = b.now = a.now + 60
+        a.start(b)
+        assert bytes(8) in replaced_by(b, a.seal(b"x"))
+        assert len(replaced_by(b, a.seal(b"x"))) <= 12
+    a.session = pairwise.read_session(pairwise.write_session(a.held()))
+    assert link_of(a).lost
+    # It lost nothing that b would not resume: what it names is held still.
+    a, b = make_pair()
+    set_back(a, pairwise.write_session(a.held()))
+    a.start(b)
+    assert b.receive(a.seal(b"x")) == b"x" and b.held().proven
+    a.receive(b.seal(b"y"))
+    a.start(b)
+    assert bytes(8) not in replaced_by(b, a.seal(b"x"))
+
+
+def test_a_restored_device_that_takes_the_peers_start_says_no_more_that_it_lost_something() -> None:
+    a, b, old = long_talk()
+    set_back(a, old)
+    b.session = pairwise.disown(b.held(), b.now)
+    b.start(a)
+    a.receive(b.seal(b"x"))
+    a.start(b)
+    assert bytes(8) not in replaced_by(b, a.seal(b"y"))
+
+
+def replaced_by(recipient: End, letter: bytes) -> list[bytes]:
+    """The ids that the start in a letter names."""
+    hello = pairwise.unwrap(recipient.me, letter).hello
+    assert hello is not None
+    return [hello.replaces[at : at + 8] for at in range(0, len(hello.replaces), 8)]
+
+
+@pytest.mark.spec("07.6-5")
+def test_a_start_of_a_restored_device_that_was_answered_harms_nothing_when_it_is_repeated() -> None:
+    a, b, old = long_talk()
+    set_back(a, old)
+    a.now += 1800  # its clock is fast: the answer has to be above it all the same
+    a.start(b)
+    first = a.seal(b"what was I?")
+    assert not opened(b, first)
+    b.start(a)
+    a.receive(b.seal(b"x"))
+    b.receive(a.seal(b"y"))
+    for end in (a, b):
+        end.session = pairwise.accept(end.held())
+    before = b.held()
+    for _ in range(3):
+        refuses(b, first, Expired)
+        assert not opened(b, first) and b.held() is before
+    assert before.proven and isinstance(before, Established)
+
+
+@pytest.mark.spec("07.4-1")
+@pytest.mark.parametrize("late", [False, True])
+def test_two_restored_devices_end_on_one_channel(*, late: bool) -> None:
+    for seed in range(4):
+        a, b = make_pair(seed)
+        olds = [(end, pairwise.write_session(end.held())) for end in (a, b)]
+        for _ in range(3):
+            b.receive(a.seal(b"x"))
+            a.receive(b.seal(b"y"))
+        for end, old in olds:
+            set_back(end, old)
+        for _ in range(2):  # the first starts resume what neither holds
+            a.start(b)
+            b.start(a)
+            to_b, to_a = a.seal(b"a"), b.seal(b"b")
+            opened(b, to_b)
+            if late:
+                opened(b, a.seal(b"aa"))
+            opened(a, to_a)
+            a.now = b.now = a.now + HOUR
+        assert b.receive(a.seal(b"x")) == b"x"
+        assert a.receive(b.seal(b"y")) == b"y"
+        assert a.held().channel.id == b.held().channel.id
+        assert not link_of(a).lost and not link_of(b).lost
+
+
 @pytest.mark.spec("07.4-1")
 def test_the_answer_to_a_start_that_cannot_be_opened_stays() -> None:
     for seed in range(6):
@@ -830,17 +980,8 @@ def test_the_answer_to_a_start_that_cannot_be_opened_stays() -> None:
         letter = a.seal(b"x")
         with pytest.raises(UnknownPrekey):
             b.receive(letter)
-        b.session = pairwise.start(
-            b.me,
-            a.bundle,
-            None,
-            my_list=b.list_name,
-            peer_list=a.list_name,
-            resumption=None,
-            refused=pairwise.unwrap(b.me, letter).channel,
-            now=b.now,
-            entropy=b.entropy,
-        )
+        a.pool.clear()
+        b.start(a, refused=pairwise.unwrap(b.me, letter).channel)
         a.receive(b.seal(b"y"))
         assert b.receive(a.seal(b"z")) == b"z"
 

@@ -204,25 +204,24 @@ def _judge(
     """An authentic envelope that cannot be opened may cost the session its life (spec 07.6)."""
     device = inner.sender
     if isinstance(error, UnknownPrekey) and not isinstance(error, UnknownResumption):
-        _answer_lost_start(work, device, peer, account, inner.channel)
+        _answer_lost_start(work, inner, peer, account)
         return
     if peer is None or peer.session is None:
         return
-    session = pairwise.judge(peer.session, error, work.now)
+    session = pairwise.judge(peer.session, inner, error, work.now)
     if session is peer.session:
         return
     work.set_peer(device, replace(peer, session=session))
-    if not isinstance(peer.session, Wedged):
+    if isinstance(session, Wedged) and not isinstance(peer.session, Wedged):
         work.events.append(SessionWedged(device))
         post.queue(work, device, account, LetterKind.PING, b"")
 
 
-def _answer_lost_start(
-    work: Work, device: DeviceId, peer: Peer | None, account: AccountId, channel: bytes
-) -> None:
+def _answer_lost_start(work: Work, inner: Inner, peer: Peer | None, account: AccountId) -> None:
     """A start to prekeys we no longer hold: answer with one of our own, a few an hour (05.4)."""
+    device, channel = inner.sender, inner.channel
     peer = peer or post.stranger(work, account)
-    core = peer.core
+    core, session = peer.core, peer.session
     if people.entry_of(work.state, device) is None or core.refused == channel:
         return
     recent = work.ms - core.reset_at < limits.SESSION_RESET_SECONDS * 1000
@@ -230,7 +229,9 @@ def _answer_lost_start(
         return
     refusals = core.refusals + 1 if recent else 1
     core = replace(core, refused=channel, refusals=refusals)
-    work.set_peer(device, replace(peer, core=core))
+    if session is not None:
+        session = pairwise.overtake(session, inner, work.now)
+    work.set_peer(device, replace(peer, core=core, session=session))
     post.queue(work, device, account, LetterKind.PING, b"", renew=work.entropy(32))
 
 
@@ -241,7 +242,7 @@ def forget_sessions(work: Work) -> None:
             continue
         account = AccountId(peer.core.account)
         core = replace(peer.core, stream=work.entropy(8), sent=0)
-        session = pairwise.wedge(peer.session, work.now)
+        session = pairwise.forget(peer.session, work.now)
         work.set_peer(device, replace(peer, core=core, session=session, unacked={}))
         post.queue(work, device, account, LetterKind.PING, b"", renew=work.entropy(32))
 

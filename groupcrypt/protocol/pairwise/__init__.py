@@ -12,8 +12,10 @@ from groupcrypt.protocol.pairwise.exchange import receive as receive
 from groupcrypt.protocol.pairwise.exchange import seal as seal
 from groupcrypt.protocol.pairwise.recovery import accept as accept
 from groupcrypt.protocol.pairwise.recovery import disown as disown
+from groupcrypt.protocol.pairwise.recovery import forget as forget
 from groupcrypt.protocol.pairwise.recovery import judge as judge
 from groupcrypt.protocol.pairwise.recovery import may_reset as may_reset
+from groupcrypt.protocol.pairwise.recovery import overtake as overtake
 from groupcrypt.protocol.pairwise.recovery import wedge as wedge
 from groupcrypt.protocol.pairwise.session import AwaitingReply as AwaitingReply
 from groupcrypt.protocol.pairwise.session import Established as Established

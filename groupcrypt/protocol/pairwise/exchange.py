@@ -124,7 +124,7 @@ def _on_current(
     if session.channel.ratchet.receiving is None:
         # Only a holder of the agreed root can have answered: our start arrived.
         heard = heard_until(link, channel.created, now)
-        link = replace(link, heard=heard, answered=int(now))
+        link = replace(link, heard=heard, answered=int(now), lost=False)
     opened: Session
     if isinstance(session, AwaitingReply):
         opened = Established(link, channel)

@@ -11,32 +11,51 @@ from groupcrypt.errors import (
     RemoteError,
     SessionBroken,
     TooFarAhead,
-    UnknownPrekey,
     UnknownResumption,
 )
 from groupcrypt.protocol import limits
-from groupcrypt.protocol.pairwise.session import AwaitingReply, Established, Session, Wedged
+from groupcrypt.protocol.pairwise.envelope import Inner
+from groupcrypt.protocol.pairwise.session import (
+    AwaitingReply,
+    Established,
+    Session,
+    Wedged,
+    ids,
+)
+from groupcrypt.protocol.pairwise.starts import heard_until
 
 
-def judge(session: Session, error: RemoteError, now: float) -> Session:
+def judge(session: Session, inner: Inner, error: RemoteError, now: float) -> Session:
     """The session to keep after `receive` raised `error`: wedged if it counts (spec 07.6).
 
     The very same value comes back if it does not. A wedged one is to be replaced by a new start as
     soon as `may_reset` allows.
     """
     match error:
-        case UnknownResumption() if (
-            isinstance(session, AwaitingReply) and not session.channel.resumed
-        ):
-            return session  # our start resumes nothing, so the peer can open it: it stays
         case UnknownResumption():
-            return disown(session, now)
+            session = overtake(session, inner, now)
+            return session if _answers(session, inner) else disown(session, now)
         case SessionBroken() | TooFarAhead():
-            return wedge(session, now)
-        case UnknownPrekey() if may_reset(session, now):
             return wedge(session, now)
         case _:
             return session
+
+
+def _answers(session: Session, inner: Inner) -> bool:
+    """Whether a start of ours is under way that resumes nothing: the peer can open that one.
+
+    Unless the peer's start replaces it: then it could not, for want of a prekey.
+    """
+    assert inner.hello is not None  # a start
+    started = isinstance(session, AwaitingReply) and not session.channel.resumed
+    return started and session.channel.id not in ids(inner.hello.replaces)
+
+
+def overtake(session: Session, inner: Inner, now: float) -> Session:
+    """A start that cannot be opened is answered by one of ours: repeated, it is stale (07.6)."""
+    assert inner.hello is not None  # it is a start
+    heard = heard_until(session.link, inner.hello.created, now)
+    return replace(session, link=replace(session.link, heard=heard))
 
 
 def wedge(session: Session, now: float) -> Wedged:
@@ -44,6 +63,11 @@ def wedge(session: Session, now: float) -> Wedged:
     if isinstance(session, Wedged):
         return session
     return Wedged(session.link, session.channel, int(now))
+
+
+def forget(session: Session, now: float) -> Wedged:
+    """We came back with less than we knew: wedged, and the next starts say so (spec 07.6)."""
+    return replace(wedge(session, now), link=replace(session.link, lost=True))
 
 
 def disown(session: Session, now: float) -> Wedged:

@@ -18,6 +18,7 @@ from groupcrypt.protocol.identity import DeviceCertificate
 from groupcrypt.protocol.ratchet import Ratchet
 from groupcrypt.protocol.wire import U64, Blob, Bytes8, Bytes32, Many, decode, encode, shape
 
+FORGOTTEN: Final = bytes(8)  # in `replaces`: channels whose ids the starter forgot (spec 07.6)
 _ENDED_IDS: Final = 8
 _MAX_SENT: Final = 6
 _MAX_SESSION_BYTES: Final = 256 * 1024  # four channels with all the skipped keys they may keep
@@ -53,7 +54,8 @@ class Link:
     `pair` is the key under DH(Xa, Xb). Of the resumption secrets, `named` is the one we name when
     we start again, `shown` the last the peer has shown to hold, `sent` those it may hold. `heard`
     is the clock up to which starts of the peer are stale, `started` the time of our last start,
-    `answered` that of the last answer to one.
+    `answered` that of the last answer to one. `lost`: we came back with less than we knew, and have
+    not agreed on a channel since.
     """
 
     peer: DeviceCertificate
@@ -66,6 +68,7 @@ class Link:
     heard: U64
     started: U64
     answered: U64
+    lost: bool
 
 
 @shape
@@ -198,8 +201,9 @@ def ids(joined: bytes) -> list[bytes]:
 def known_ids(session: Session) -> bytes:
     """Every channel this side knows of: the current, the retired, those that ended (spec 07.4)."""
     link = session.link
+    forgotten = FORGOTTEN if link.lost else b""
     retired = b"".join(one.channel.id for one in link.retired)
-    return session.channel.id + retired + link.ended
+    return session.channel.id + forgotten + retired + link.ended
 
 
 # --- resumption secrets (spec 05.6) -----------------------------------------------------------

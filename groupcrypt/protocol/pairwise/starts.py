@@ -23,6 +23,7 @@ from groupcrypt.protocol.handshake import Bundle, Hello, ListName, Prekeys
 from groupcrypt.protocol.identity import DeviceCertificate, LocalIdentity
 from groupcrypt.protocol.pairwise.envelope import Inner, associated, pair_key
 from groupcrypt.protocol.pairwise.session import (
+    FORGOTTEN,
     AwaitingReply,
     Channel,
     Established,
@@ -107,10 +108,15 @@ def start(  # noqa: PLR0913  # what a start names, and what it may answer
 
 
 def _next_clock(held: Session | None, link: Link, now: float) -> int:
-    """Higher than the clock of every start that this side knows and believes (spec 07.4)."""
+    """Higher than the clock of every start that this side knows and believes (spec 07.4).
+
+    And of those it forgot: they are no later than now, if the clocks of the two differ by less.
+    """
+    ahead = limits.SESSION_RESET_SECONDS if link.lost else 0
     known = [one.channel.created for one in link.retired if one.channel.proven]
     known += [] if held is None else [held.created]
-    return min(max(int(now), link.heard + 1, *(clock + 1 for clock in known)), _LAST_CLOCK)
+    least = max(int(now) + ahead, link.heard + 1, *(clock + 1 for clock in known))
+    return min(least, _LAST_CLOCK)
 
 
 def new_link(me: LocalIdentity, peer: DeviceCertificate) -> Link:
@@ -126,6 +132,7 @@ def new_link(me: LocalIdentity, peer: DeviceCertificate) -> Link:
         heard=0,
         started=0,
         answered=0,
+        lost=False,
     )
 
 
@@ -187,7 +194,7 @@ def _adopt(
             stays = _crossed_late(session, channel, hello)
         if stale or stays:
             return replace(session, link=retire(link, channel, now))
-        link = retire(link, session.channel, now)
+        link = replace(retire(link, session.channel, now), lost=False)
     if channel.proven:
         link = replace(link, named=channel.ratchet.resumption)
     return Established(link, channel)
@@ -197,13 +204,14 @@ def _unaware(session: Session | None, hello: Hello) -> bool:
     """Whether a start was made before its sender knew our current, answered channel (spec 07.4).
 
     The two mailboxes keep no order between them, so it may arrive after the answer to ours. A
-    device that came back with less than it knew does not name our channel either; an hour after
-    the last sign of life the start is taken for that.
+    device that came back with less than it knew does not name our channel either: it says so, or
+    has not noticed, and then the start is taken for that an hour after the last sign of life.
     """
     if session is None or session.channel.ratchet.receiving is None or not session.proven:
         return False
     known = max(session.link.heard, session.link.answered)
-    named = session.channel.id in ids(hello.replaces)
+    names = ids(hello.replaces)
+    named = session.channel.id in names or FORGOTTEN in names
     return not named and hello.created <= known + limits.SESSION_RESET_SECONDS
 
 

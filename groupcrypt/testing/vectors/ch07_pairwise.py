@@ -14,11 +14,13 @@ from groupcrypt.errors import (
     Expired,
     MalformedFrame,
     NotAllowed,
+    RemoteError,
     SessionBroken,
     UnknownResumption,
     UnsupportedVersion,
 )
 from groupcrypt.protocol import pairwise, primitives
+from groupcrypt.protocol.pairwise import Established
 from groupcrypt.protocol.primitives import ZERO32, DhPrivate
 from groupcrypt.protocol.wire import U8, Blob, Bytes8, Bytes16, decode, encode, shape
 from groupcrypt.testing.entropy import SeededEntropy
@@ -32,7 +34,8 @@ INFO: Final = primitives.framed("pairwise envelope")
 def generate() -> tuple[list[Vector], list[Vector]]:
     """Good and bad vectors."""
     good = [_answering(), _starting(), *_crossings(), _replacing(), _unproven()]
-    return good, [*_bad_envelopes(), *_bad_messages(), *_bad_starts()]
+    good += [_put_back(), *_forgotten()]
+    return good, [*_bad_envelopes(), *_bad_messages(), *_bad_starts(), *_bad_repeats()]
 
 
 # --- good -------------------------------------------------------------------------------------
@@ -97,6 +100,65 @@ def _unproven() -> Vector:
     script.receive(script.far.seal(b"I lost what I knew"))
     script.far.receive(script.seal(b"who are you?"))
     return script.good("07.7", "a start that resumes nothing gives an unproven channel")
+
+
+def _put_back() -> Vector:
+    """The near end is an older copy; the far end cannot open its start, and answers."""
+    script = _established(22)
+    script.forget()
+    link = script.far.held().link
+    script.far.session = replace(script.far.held(), link=replace(link, shown=None, sent=()))
+    script.near.now += 60
+    script.start()
+    assert _refused(script.far, script.seal(b"what was I?")) == "unknown-resumption"
+    script.far.start(script.near)
+    script.receive(script.far.seal(b"who are you?"))
+    script.far.receive(script.seal(b"an older copy"))
+    return script.good("07.6", "a device that was put back to an older copy says so")
+
+
+def _forgotten() -> list[Vector]:
+    """The far end is an older copy: one that names no secret, one that names an unknown one."""
+    script = _established(23)
+    _forget(script.far, named=None)
+    script.far.start(script.near)
+    script.receive(script.far.seal(b"what was I?"))
+    script.far.receive(script.seal(b"who are you?"))
+    name = "a start that forgot channels and resumes nothing takes the place of a proven channel"
+    plain = script.good("07.6", name)
+    script = _answered()
+    script.far.receive(script.seal(b"who are you?"))
+    script.receive(script.far.seal(b"an older copy"))
+    name = "a start that forgot channels and resumes what is not held is answered"
+    return [plain, script.good("07.6", name)]
+
+
+def _forget(end: End, named: bytes | None) -> None:
+    """An older copy that names this secret, and does not know the current channel."""
+    held = pairwise.forget(end.held(), end.now)
+    channel, link = replace(held.channel, id=b"an older"), replace(held.link, named=named)
+    end.session = replace(held, channel=channel, link=link)
+
+
+def _answered() -> Script:
+    script = _established(24)
+    script.far.start(script.near)
+    script.receive(script.far.seal(b"four"))
+    script.far.receive(script.seal(b"five"))
+    _forget(script.far, named=bytes(32))
+    script.far.now += 60
+    script.far.start(script.near)
+    script.refuse(script.far.seal(b"what was I?"))
+    script.start()
+    return script
+
+
+def _refused(end: End, envelope: bytes) -> str:
+    try:
+        end.receive(envelope)
+    except RemoteError as error:
+        return error.code
+    raise AssertionError("it opened")
 
 
 def _established(seed: int) -> Script:
@@ -252,6 +314,32 @@ def _bad_starts() -> list[Vector]:
     script.far.start(script.near)
     name = "a start that resumes what is not held"
     out.append(script.bad("07.6", name, script.far.seal(b"x"), UnknownResumption))
+    return out
+
+
+def _bad_repeats() -> list[Vector]:
+    """Starts within the hour that resume what is not held: who does not know, and who forgot."""
+    unaware, forgot = _established(37), _established(37)
+    link = unaware.far.held().link
+    held = replace(unaware.far.held().channel, id=b"an older")
+    unaware.far.session = Established(replace(link, named=bytes(32)), held)
+    _forget(forgot.far, named=bytes(32))
+    out: list[Vector] = []
+    for script, name, code in (
+        (unaware, "a start made before its sender knew the current channel", Expired),
+        (forgot, "the same, of a sender that says it forgot channels", UnknownResumption),
+    ):
+        script.far.now += 60
+        script.far.start(script.near)
+        out.append(script.bad("07.6", name, script.far.seal(b"x"), code))
+    script = _answered()
+    again = script.far.seal(b"what was I?")
+    name = "a start that was answered by one of ours, repeated"
+    out.append(script.bad("07.6", name, again, Expired))
+    script.far.receive(script.seal(b"who are you?"))
+    script.receive(script.far.seal(b"an older copy"))
+    name = "a start that was answered, repeated after the answer to ours"
+    out.append(script.bad("07.6", name, again, Expired))
     return out
 
 

@@ -2,12 +2,14 @@
 
 Rules of this file:
 - A script makes its vector while it runs; `Player` runs one from the JSON alone.
-- A step is `start` (with a bundle), `seal` (a payload), `receive` (an envelope) or
-  `wedge`; those that draw list their draws.
+- A step is `start` (with a bundle), `seal` (a payload), `receive` (an envelope), `refuse` (an
+  envelope that does not open, after which the session is judged), `wedge` or `forget` (an older
+  copy); those that draw list their draws.
 """
 
 from typing import Any
 
+from groupcrypt.errors import RemoteError
 from groupcrypt.protocol import handshake, pairwise
 from groupcrypt.protocol.handshake import OneTimePrekey, Prekeys, SignedPrekeys
 from groupcrypt.protocol.identity import DeviceCertificate, LocalIdentity
@@ -52,10 +54,24 @@ class Script:
         result = {"payload": payload, "started": last.started, "proven": last.proven}
         self._add({"receive": envelope}, result)
 
+    def refuse(self, envelope: bytes) -> None:
+        """The near end refuses, and judges its session by it."""
+        try:
+            self.near.receive(envelope)
+        except RemoteError as error:
+            self._add({"refuse": envelope}, {"code": error.code})
+        else:
+            raise AssertionError("it opened")
+
     def wedge(self) -> None:
         """The near end's session is wedged by decision."""
         self.near.session = pairwise.wedge(self.near.held(), self.near.now)
         self._add({"wedge": None}, {})
+
+    def forget(self) -> None:
+        """The near end learns that it is an older copy of itself."""
+        self.near.session = pairwise.forget(self.near.held(), self.near.now)
+        self._add({"forget": None}, {})
 
     def _add(self, step: dict[str, Any], result: dict[str, Any]) -> None:
         self._steps.append(step | {"now": int(self.near.now), "draws": self._recorder.taken()})
@@ -137,9 +153,12 @@ class Player:
                 result = {"envelope": envelope.hex()}
             case {"receive": envelope}:
                 result = self._receive(bytes.fromhex(envelope), step, draws)
+            case {"refuse": envelope}:
+                result = self._refuse(bytes.fromhex(envelope), step, draws)
             case _:
-                assert self.session is not None and "wedge" in step
-                self.session = pairwise.wedge(self.session, step["now"])
+                assert self.session is not None
+                learn = pairwise.forget if "forget" in step else pairwise.wedge
+                self.session = learn(self.session, step["now"])
                 result = {}
         draws.finish()
         return result
@@ -166,6 +185,16 @@ class Player:
         self.session, self.prekeys = received.session, received.prekeys
         payload = received.payload.hex()
         return {"payload": payload, "started": received.started, "proven": received.proven}
+
+    def _refuse(self, envelope: bytes, step: dict[str, Any], draws: Replay) -> dict[str, Any]:
+        try:
+            self._receive(envelope, step, draws)
+        except RemoteError as error:
+            inner = pairwise.unwrap(self.me, envelope)
+            assert self.session is not None
+            self.session = pairwise.judge(self.session, inner, error, step["now"])
+            return {"code": error.code}
+        raise AssertionError("an envelope opened that is to be refused")
 
 
 def _pair(dh: str, kem: str) -> tuple[DhPrivate, KemPrivate]:

@@ -16,10 +16,10 @@ from groupcrypt.errors import GroupcryptError, LocalError, RemoteError, UnknownD
 from groupcrypt.protocol import device, sender_key
 from groupcrypt.protocol.broadcast import Reply, read_request
 from groupcrypt.protocol.device.state import DeviceState, Step, TopicRecord
-from groupcrypt.protocol.events import Event
+from groupcrypt.protocol.events import Event, SessionStarted
 from groupcrypt.protocol.group import rewinds
 from groupcrypt.protocol.group.state import frame_keys
-from groupcrypt.protocol.identifiers import GroupId, MessageId
+from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.testing.checkers import SilentFrames, Thief, Watch
 from groupcrypt.testing.hostile import without_cursors
@@ -180,7 +180,23 @@ class Stage:
                 device.taken(host.state, number, now=self.now + host.skew, entropy=host.entropy)
             )
         self.carrier.look(host)
+        if any(isinstance(event, SessionStarted) and not event.proven for event in told):
+            self._accept(host)
         return told
+
+    def _accept(self, host: Host) -> None:
+        """A person compares safety numbers and accepts those whose sessions prove nothing (07.7).
+
+        Nobody here pretends to be another, so it is right to.
+        """
+        peers = host.state.peers.values()
+        for account in {
+            AccountId(peer.core.account): None
+            for peer in peers
+            if peer.session is not None and not peer.session.proven
+        }:
+            self.note("accepts an identity", host.name)
+            self.bring(host, _accepts(account))
 
     def _seen(
         self, host: Host, before: DeviceState, told: tuple[Event, ...], record: TopicRecord
@@ -201,6 +217,7 @@ class Stage:
         host.reload()
         self.scribe.line(host.name, Kind.RESTART)
         self.bring(host, lambda h, now, entropy: device.opened(h.state, now=now, entropy=entropy))
+        self._accept(host)
 
     def switch_off(self, host: Host, seconds: float) -> None:
         """No process for a while."""
@@ -215,6 +232,12 @@ class Stage:
         host.off = False
         self.scribe.line(host.name, Kind.MEND)
         self.restart(host)
+
+
+def _accepts(account: AccountId) -> Act:
+    return lambda host, now, entropy: device.accept_identity(
+        host.state, account, now=now, entropy=entropy
+    )
 
 
 @dataclass(frozen=True, slots=True)
