@@ -18,7 +18,7 @@ from groupcrypt.errors import (
     UnknownDevice,
     UnknownGroup,
 )
-from groupcrypt.protocol import device, limits, membership, sender_key, wire
+from groupcrypt.protocol import device, limits, membership, pairwise, sender_key, wire
 from groupcrypt.protocol.broadcast import (
     Append,
     Appended,
@@ -66,6 +66,7 @@ from groupcrypt.protocol.pairwise import Established, Wedged
 from groupcrypt.protocol.pairwise.session import Retired
 from groupcrypt.testing import checkers
 from groupcrypt.testing.entropy import SeededEntropy
+from groupcrypt.testing.pair import make_ends
 from groupcrypt.testing.person import make_device, make_person, with_devices
 from groupcrypt.testing.simulation import Faults, Simulation
 from tests.unit.device_scene import (
@@ -475,15 +476,26 @@ def test_unusable_starts_are_answered_within_bounds(shared: World) -> None:
     world, _ = shared
     made, bob = work(world, "alice"), world.devices["bob"].state
     answered: list[int] = []
+    heard: list[int] = []
+    one, other = make_ends()
+    one.start(other)
+    start = replace(pairwise.unwrap(other.me, one.seal(b"x")), sender=bob.device)
     for number in (1, 1, 2, 3, 4, 5):
         peer = made.state.peers[bob.device]
-        sessions._answer_lost_start(made, bob.device, peer, bob.account, bytes([number] * 8))
+        assert start.hello is not None
+        hello = replace(start.hello, created=int(made.now) + number)
+        inner = replace(start, hello=hello, channel=bytes([number] * 8))
+        sessions._answer_lost_start(made, inner, peer, bob.account)
         answered.append(len(made.state.peers[bob.device].waiting))
+        session = made.state.peers[bob.device].session
+        assert session is not None
+        heard.append(session.link.heard - int(made.now))
         core = replace(made.state.peers[bob.device].core, reset_at=made.ms)
         made.set_peer(bob.device, replace(made.state.peers[bob.device], core=core))
     assert answered[:2] == [1, 1]
     assert answered[-1] - answered[1] <= sessions.MAX_REFUSALS
     assert answered[-1] == answered[-2]
+    assert heard == [1, 1, 2, 3, 3, 3]  # what is answered is stale from now on, and only that
 
 
 @pytest.mark.spec("10.2-1")
