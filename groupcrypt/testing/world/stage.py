@@ -189,12 +189,12 @@ class Stage:
 
         Nobody here pretends to be another, so it is right to.
         """
-        peers = host.state.peers.values()
-        for account in {
-            AccountId(peer.core.account): None
-            for peer in peers
+        unproven = [
+            AccountId(peer.core.account)
+            for peer in host.state.peers.values()
             if peer.session is not None and not peer.session.proven
-        }:
+        ]
+        for account in dict.fromkeys(unproven):
             self.note("accepts an identity", host.name)
             self.bring(host, _accepts(account))
 
