@@ -28,6 +28,7 @@ from groupcrypt.testing.world.actions import (
     Fork,
     Found,
     Leak,
+    Policy,
     Remove,
     Send,
     Update,
@@ -73,6 +74,14 @@ def test_coalition_fires_if_a_removed_member_learns_the_next_secret(
     opened = Coalition(watch, tape).complaints(world, group)
     assert "1 outsiders opened a record of epoch 3" in opened
     watch.knows[carol] = kept
+
+
+def test_a_coalition_follows_the_carries_that_were_made_not_every_path_through_the_epochs() -> None:
+    renamed = (Policy("alice", "g1", f"name {number}") for number in range(6))
+    made = World(3, "alice bob").play(*BEGIN[:2], Wait(20.0), Send("alice", "g1", "hello"))
+    made.play(*(each for rename in renamed for each in (rename, Wait(5.0)))).settle()
+    everyone = together(made.watch.knows.values())
+    assert sorted(place.epoch for place, *_ in everyone.chains) == list(range(1, 8))
 
 
 def test_key_use_fires_on_two_frames_at_one_place(world: World) -> None:

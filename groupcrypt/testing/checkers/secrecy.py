@@ -15,7 +15,7 @@ from groupcrypt.protocol.device.state import TopicRecord
 from groupcrypt.protocol.events import MembershipChanged
 from groupcrypt.protocol.identifiers import DeviceId, GroupId, TopicId
 from groupcrypt.protocol.sender_key import FrameKeys
-from groupcrypt.testing.adversary import Adversary, Record
+from groupcrypt.testing.adversary import Adversary, Place, Record
 from groupcrypt.testing.checkers.evidence import Evidence, Node, history
 from groupcrypt.testing.checkers.uploads import Opening
 from groupcrypt.testing.entropy import SeededEntropy
@@ -36,6 +36,8 @@ def together(several: Iterable[Adversary]) -> Adversary:
             if held is None or chain.iteration < held.iteration:
                 found.chains[name] = chain
         found.skipped.update(each.skipped)
+        for place, numbers in each.parents.items():
+            found.parents.setdefault(place, set()).update(numbers)
         for log_hash, entries in each.entries.items():
             listed = found.entries.setdefault(log_hash, [])
             listed += [raw for raw in entries if raw not in listed]
@@ -48,11 +50,12 @@ class Watch:
     """Every device of a world, watched."""
 
     knows: dict[DeviceId, Adversary] = field(default_factory=dict[DeviceId, Adversary])
+    parents: dict[Place, set[int]] = field(default_factory=dict[Place, set[int]])  # all are told
 
     def over(self, devices: Iterable[Device]) -> "Watch":
         """Watch these from now on."""
         for each in devices:
-            self.knows[each.device] = Adversary()
+            self.knows[each.device] = Adversary(parents=self.parents)
             self.knows[each.device].watch(each)
         return self
 
