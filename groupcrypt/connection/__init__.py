@@ -6,6 +6,7 @@ Rules of this package:
 """
 
 from groupcrypt.connection.client import (
+    Asked,
     Connection,
     Incoming,
     Replied,
@@ -17,6 +18,7 @@ from groupcrypt.connection.tls import ALPN, pin_of
 
 __all__ = [
     "ALPN",
+    "Asked",
     "Connection",
     "Incoming",
     "Replied",

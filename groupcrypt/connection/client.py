@@ -3,7 +3,8 @@
 Rules of this file:
 - When the connection is over, everything here raises a `TransportError`; who wants to be connected
   opens another and sends again what was not answered.
-- `post` returns when the request is queued; its reply comes by iteration. `ask` waits for it.
+- `post` returns when the request is queued; its reply comes by iteration. `ask` waits for it,
+  `begin` lets its caller wait later.
 - A server that breaks the protocol (an unasked reply, a reply of the wrong type) ends it.
 - Every await may be cancelled: a request was queued whole or not at all, nothing received is lost.
 
@@ -15,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Final, Self
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -76,7 +78,7 @@ class Connection:
         self._wire = wire
         self._follow = follow
         self._expected: dict[int, type[Reply]] = {}  # tags under way, with the type of the reply
-        self._waiters: dict[int, _Waiter] = {}  # those of `ask` that somebody still waits for
+        self._asked: WeakValueDictionary[int, Asked] = WeakValueDictionary()
         self._next = OWN_TAGS
         self._deliver, self._incoming = trio.open_memory_channel[Incoming](INCOMING_ITEMS)
         self._ended: TransportError | None = None
@@ -100,21 +102,17 @@ class Connection:
 
         Raises `ServerRefused` for a refusal and `TransportError` when the connection is over.
         """
+        return await (await self.begin(request)).reply()
+
+    async def begin(self, request: Request) -> "Asked":
+        """Queue a request as soon as little is queued before it; its reply can be waited for."""
         await trio.lowlevel.checkpoint()
         await self._wire.room()
         tag = self._next
         self._next = tag + 1 if tag + 1 < 2 * OWN_TAGS else OWN_TAGS
-        waiter = self._waiters[tag] = _Waiter()
-        try:
-            self._queue(tag, request)
-            await waiter.done.wait()
-        finally:
-            del self._waiters[tag]
-        if waiter.reply is None:
-            raise self._over()
-        if isinstance(waiter.reply, Refused):
-            raise ServerRefused(code_name(waiter.reply.code))
-        return waiter.reply
+        self._queue(tag, request)
+        asked = self._asked[tag] = Asked(self)
+        return asked
 
     def __aiter__(self) -> Self:
         return self
@@ -124,7 +122,7 @@ class Connection:
         try:
             return await self._incoming.receive()
         except trio.EndOfChannel:
-            raise self._over() from None
+            raise self.over() from None
 
     def ready(self, most: int) -> list[Incoming]:
         """Up to `most` things that have come already, without waiting for any."""
@@ -181,16 +179,17 @@ class Connection:
     def _end(self, reason: TransportError) -> None:
         self._ended = self._ended or reason
         self._deliver.close()
-        for waiter in self._waiters.values():
-            waiter.done.set()
+        for asked in list(self._asked.values()):
+            asked.done.set()
 
-    def _over(self) -> TransportError:
+    def over(self) -> TransportError:
+        """Why the connection is over."""
         reason = self._ended or ServerUnreachable("the connection is closed")
         return type(reason)(*reason.args)  # a new one: each raise gets its own traceback
 
     def _queue(self, tag: int, request: Request) -> None:
         if self._ended is not None:
-            raise self._over()
+            raise self.over()
         self._wire.put(frame(write_request(tag, request)))
         self._expected[tag] = REPLY_TO[type(request)]
 
@@ -209,24 +208,33 @@ class Connection:
             raise _Unasked
         if tag < OWN_TAGS:
             await self._deliver.send(Replied(tag, reply))
-        elif tag in self._waiters:
-            waiter = self._waiters[tag]
-            waiter.reply = reply
-            waiter.done.set()
+        elif (asked := self._asked.pop(tag, None)) is not None:  # somebody still waits for it
+            asked.answer = reply
+            asked.done.set()
 
 
 class _Unasked(Exception):
     """A reply to nothing."""
 
 
-class _Waiter:
-    """Somebody in `ask`."""
+class Asked:
+    """A request that was queued by `begin`."""
 
-    __slots__ = ("done", "reply")
+    __slots__ = ("__weakref__", "_connection", "answer", "done")
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self.done = trio.Event()
-        self.reply: Reply | None = None
+        self.answer: Reply | None = None
+
+    async def reply(self) -> Reply:
+        """Wait for the reply; raises `ServerRefused` for a refusal, or `TransportError`."""
+        await self.done.wait()
+        if self.answer is None:
+            raise self._connection.over()
+        if isinstance(self.answer, Refused):
+            raise ServerRefused(code_name(self.answer.code))
+        return self.answer
 
 
 def _paced(limits: Limits) -> Pace:

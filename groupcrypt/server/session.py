@@ -1,8 +1,8 @@
 """One client's connection: its requests in, replies and entries out (spec 13.2 to 13.5).
 
 Rules of this file:
-- One task reads, one writes, one replays backlogs. Whatever goes wrong here closes this connection
-  and no other.
+- One task reads, one writes, one replays backlogs, one serves blobs. Whatever goes wrong here
+  closes this connection and no other.
 - Writes are pipelined up to a bound, then reading stops; replies carry the tag, order is free.
 - A subscription is either live, or behind and served by pages from its cursor; the change from one
   to the other happens between two awaits, so nothing is missed or shown twice.
@@ -28,6 +28,12 @@ from groupcrypt.protocol.broadcast import (
     MAX_HELLO_BYTES,
     MAX_REQUEST_BYTES,
     Append,
+    BlobDrop,
+    BlobGet,
+    BlobNew,
+    BlobPut,
+    BlobRequest,
+    BlobSeal,
     Code,
     Done,
     EndOfBacklog,
@@ -62,6 +68,7 @@ from groupcrypt.server.hub import RETRY_MS, Hub
 HELLO_SECONDS: Final = 10.0
 UNDER_WAY: Final = 512  # writes of one connection that wait for their commit
 UNDER_WAY_BYTES: Final = 1024 * 1024
+BLOBS_UNDER_WAY: Final = 32  # requests about blobs that wait; then reading waits as well
 LAG_BYTES: Final = 512 * 1024  # queued for a reader; above this it is served from its cursor
 RETURN_MS: Final = 5_000  # after a drain, with jitter: clients do not all come back at once
 
@@ -112,6 +119,9 @@ class Session:
         self._under_way = 0
         self._under_way_bytes = 0
         self._moved = trio.Event()
+        self._ask_blobs, self._blobs_asked = trio.open_memory_channel[tuple[int, BlobRequest]](
+            BLOBS_UNDER_WAY
+        )
         self._reading = trio.CancelScope()
         self._last = b""  # what to say before closing
 
@@ -121,6 +131,7 @@ class Session:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, nursery.cancel_scope)
                 nursery.start_soon(self._replay_forever)
+                nursery.start_soon(self._serve_blobs)
                 with self._reading:
                     await self._read()
                 await self._settled()
@@ -201,6 +212,9 @@ class Session:
                 except StoreError:
                     reply = Refused(Code.UNAVAILABLE, RETRY_MS)
                 self._reply(tag, reply)
+            case BlobNew() | BlobPut() | BlobSeal() | BlobDrop() | BlobGet():
+                self._under_way += 1
+                await self._ask_blobs.send((tag, request))
             case Unsubscribe(topic=topic):
                 self._end(topic)
                 self._reply(tag, Done())
@@ -223,13 +237,28 @@ class Session:
         self._under_way_bytes += size
 
         def done(reply: Reply) -> None:
-            self._under_way -= 1
             self._under_way_bytes -= size
-            self._reply(tag, reply)
-            self._moved.set()
-            self._moved = trio.Event()
+            self._answered(tag, reply)
 
         self._hub.submit(request, size, done)
+
+    def _answered(self, tag: int, reply: Reply) -> None:
+        self._under_way -= 1
+        self._reply(tag, reply)
+        self._moved.set()
+        self._moved = trio.Event()
+
+    async def _serve_blobs(self) -> None:
+        """One after the other, beside everything else; parts only into an empty queue."""
+        async for tag, request in self._blobs_asked:
+            if isinstance(request, BlobGet):
+                await self._wire.room()
+            now = self._hub.clock.now()
+            try:
+                reply = await self._hub.engine.blob(request.blob, request, now=now)
+            except StoreError:
+                reply = Refused(Code.UNAVAILABLE, RETRY_MS)
+            self._answered(tag, reply)
 
     async def _settled(self) -> None:
         while self._under_way:

@@ -14,7 +14,13 @@ import trio.testing
 from groupcrypt.connection import Connection, Incoming, connected
 from groupcrypt.framing import Pace
 from groupcrypt.protocol.broadcast import (
+    MAX_BLOB_PART,
     Append,
+    BlobDrop,
+    BlobGet,
+    BlobNew,
+    BlobPut,
+    BlobSeal,
     EndOfBacklog,
     Entry,
     Read,
@@ -70,6 +76,29 @@ class Topic:
 
     def trim(self, upto: int) -> Trim:
         return Trim(self.read_token, token_hash(self.write), upto)
+
+
+class Blob:
+    """Both tokens of a blob."""
+
+    def __init__(self, name: str = "blob") -> None:
+        self.write, self.read = token(f"{name} write"), token(f"{name} read")
+        self.file = self.get(0).blob.hex()
+
+    def new(self, length: int, ttl: int = 1000) -> BlobNew:
+        return BlobNew(self.write, token_hash(self.read), length, ttl)
+
+    def put(self, offset: int, data: bytes) -> BlobPut:
+        return BlobPut(self.write, token_hash(self.read), offset, data)
+
+    def seal(self) -> BlobSeal:
+        return BlobSeal(self.write, token_hash(self.read))
+
+    def drop(self) -> BlobDrop:
+        return BlobDrop(self.write, token_hash(self.read))
+
+    def get(self, offset: int, limit: int = MAX_BLOB_PART) -> BlobGet:
+        return BlobGet(self.read, token_hash(self.write), offset, limit)
 
 
 GROUP = Topic()

@@ -415,7 +415,7 @@ async def test_who_greets_byte_by_byte_is_cut_off(autojump_clock: trio.testing.M
 async def test_an_unknown_type_is_refused_and_the_connection_goes_on() -> None:
     async with world() as it:
         raw = it.plug()
-        odd = frame(bytes((64,)) + (5).to_bytes(4, "big") + b"\x90")
+        odd = frame(bytes((80,)) + (5).to_bytes(4, "big") + b"\x90")
         await raw.send_all(HELLO + odd + frame(write_request(6, Ping())) + HELLO + frame(b""))
         replies = await replies_of(raw)
         assert replies[1:4] == [

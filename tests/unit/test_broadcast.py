@@ -22,6 +22,8 @@ from groupcrypt.protocol.broadcast import (
     REPLY_TO,
     Append,
     Appended,
+    BlobHeld,
+    BlobPart,
     Broadcast,
     Code,
     Done,
@@ -50,6 +52,7 @@ from groupcrypt.protocol.broadcast import (
     Subscribed,
     TopicKind,
     Unsubscribe,
+    blob_id,
     name_of,
     pool_id,
     read_reply,
@@ -65,7 +68,7 @@ from groupcrypt.protocol.broadcast import (
     write_request,
 )
 from groupcrypt.protocol.primitives import SigningKey
-from tests.server.scene import GROUP, MAILBOX, Topic, mid, token
+from tests.server.scene import GROUP, MAILBOX, Blob, Topic, mid, token
 
 KEY = SigningKey.from_bytes(token("slot key"))
 PUT, TAKE = token("put"), token("take")
@@ -82,6 +85,11 @@ REQUESTS: list[Request] = [
     PoolPut(PUT, token_hash(TAKE), 0, (b"one", b"two")),
     PoolTake(TAKE, token_hash(PUT)),
     PoolCount(PUT, token_hash(TAKE)),
+    Blob().new(2**32 - 1),
+    Blob().put(2**32 - 1, b"part"),
+    Blob().seal(),
+    Blob().drop(),
+    Blob().get(7),
 ]
 ENTRY = Entry(GROUP.id, 2, 1, mid(1), 1_700_000_000, b"body")
 REPLIES: list[Reply] = [
@@ -101,6 +109,8 @@ REPLIES: list[Reply] = [
     PoolItem(None, 0),
     PoolItem(b"one", 1),
     PoolCounted(2, 2),
+    BlobHeld(1, 2, sealed=True),
+    BlobPart(4, b"part"),
 ]
 
 
@@ -122,6 +132,7 @@ def test_names_are_the_hashes_of_the_spec() -> None:
     assert topic_id(write, read) == framed(b"topic", b"\0", write, read)
     assert topic_id(write, read, TopicKind.MAILBOX) == framed(b"topic", b"\1", write, read)
     assert pool_id(write, read) == framed(b"pool", write, read)
+    assert blob_id(write, read) == framed(b"blob", write, read)
     assert slot_name(KEY.public) == framed(b"slot name", KEY.public)
 
 

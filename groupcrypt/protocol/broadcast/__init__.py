@@ -2,11 +2,13 @@
 
 Rules of this package:
 - It interprets nothing: bodies, slot values and pool items are bytes.
-- `names` < `bounds` < `requests` < `replies` < {`messages`, `slots`, `model`}; the public names
-  are these.
+- `names` < `bounds` < `requests` < `replies` < {`messages`, `slots`, `blobs` < `model`}; the public
+  names are these.
 """
 
+from groupcrypt.protocol.broadcast.blobs import Blobs, Judged, judged, life_of
 from groupcrypt.protocol.broadcast.bounds import (
+    MAX_BLOB_PART,
     MAX_HELLO_BYTES,
     MAX_PAGE_ENTRIES,
     MAX_POOL_ITEM_BYTES,
@@ -36,6 +38,8 @@ from groupcrypt.protocol.broadcast.names import (
 )
 from groupcrypt.protocol.broadcast.replies import (
     Appended,
+    BlobHeld,
+    BlobPart,
     Code,
     Done,
     EndOfBacklog,
@@ -55,6 +59,12 @@ from groupcrypt.protocol.broadcast.replies import (
 )
 from groupcrypt.protocol.broadcast.requests import (
     Append,
+    BlobDrop,
+    BlobGet,
+    BlobNew,
+    BlobPut,
+    BlobRequest,
+    BlobSeal,
     Hello,
     Ping,
     PoolCount,
@@ -73,6 +83,7 @@ from groupcrypt.protocol.broadcast.requests import (
 from groupcrypt.protocol.broadcast.slots import check_slot, sign_slot, verify_slot
 
 __all__ = [
+    "MAX_BLOB_PART",
     "MAX_HELLO_BYTES",
     "MAX_PAGE_ENTRIES",
     "MAX_POOL_ITEM_BYTES",
@@ -85,6 +96,15 @@ __all__ = [
     "Append",
     "Appended",
     "Applied",
+    "BlobDrop",
+    "BlobGet",
+    "BlobHeld",
+    "BlobNew",
+    "BlobPart",
+    "BlobPut",
+    "BlobRequest",
+    "BlobSeal",
+    "Blobs",
     "Broadcast",
     "Code",
     "Done",
@@ -93,6 +113,7 @@ __all__ = [
     "Goaway",
     "Greeting",
     "Hello",
+    "Judged",
     "Limits",
     "Page",
     "Ping",
@@ -119,6 +140,8 @@ __all__ = [
     "blob_id",
     "check_slot",
     "fresh_items",
+    "judged",
+    "life_of",
     "name_of",
     "pool_id",
     "read_reply",

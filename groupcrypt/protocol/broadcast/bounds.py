@@ -16,12 +16,14 @@ MAX_POOL_ITEM_BYTES: Final = 2 * 1024
 MAX_POOL_PUT_ITEMS: Final = 32
 MAX_PAGE_ENTRIES: Final = 256
 MAX_HELLO_BYTES: Final = 4 * 1024  # before the greeting a connection may say only this much
-MAX_REQUEST_BYTES: Final = limits.MAX_RECORD_BYTES + 1024
+MAX_BLOB_PART: Final = 128 * 1024  # a whole chunk of a file (spec 14.3)
+MAX_REQUEST_BYTES: Final = MAX_BLOB_PART + 1024
 MAX_REPLY_BYTES: Final = 256 * 1024
 
 U63 = Annotated[int, Uint(2**63 - 1)]  # what every engine can keep as one integer
 Kind = Annotated[int, Uint(max(TopicKind))]
 Record = Annotated[bytes, Blob(0, limits.MAX_RECORD_BYTES)]
+BlobPartBytes = Annotated[bytes, Blob(1, MAX_BLOB_PART)]
 Item = Annotated[bytes, Blob(1, MAX_POOL_ITEM_BYTES)]
 SlotBytes = Annotated[bytes, Blob(0, MAX_SLOT_BYTES)]
 SlotPublic = Annotated[bytes, Blob(32, check=check_signing_public)]
@@ -47,3 +49,7 @@ class Limits:
     page_entries: U32 = MAX_PAGE_ENTRIES
     page_bytes: U32 = 128 * 1024
     heartbeat_seconds: U32 = 45
+    blob_bytes: U32 = 2_148_270_416  # of one: the largest file, sealed (spec 14.3)
+    blob_space: U32 = 64 * 1024  # MiB, of all blobs together
+    blob_seconds: U32 = 14 * 24 * 3600  # from its seal until it goes
+    blob_idle_seconds: U32 = 24 * 3600  # from the last part of one that was not sealed

@@ -15,6 +15,8 @@ from groupcrypt.errors import MalformedFrame, UnknownType
 from groupcrypt.protocol.broadcast.bounds import MAX_REPLY_BYTES, MAX_REQUEST_BYTES
 from groupcrypt.protocol.broadcast.replies import (
     Appended,
+    BlobHeld,
+    BlobPart,
     Done,
     Greeting,
     Page,
@@ -29,6 +31,11 @@ from groupcrypt.protocol.broadcast.replies import (
 )
 from groupcrypt.protocol.broadcast.requests import (
     Append,
+    BlobDrop,
+    BlobGet,
+    BlobNew,
+    BlobPut,
+    BlobSeal,
     Hello,
     Ping,
     PoolCount,
@@ -60,6 +67,11 @@ REPLY_TO: Final[dict[type[Request], type[Reply]]] = {
     PoolPut: PoolCounted,
     PoolTake: PoolItem,
     PoolCount: PoolCounted,
+    BlobNew: BlobHeld,
+    BlobPut: BlobHeld,
+    BlobSeal: BlobHeld,
+    BlobDrop: Done,
+    BlobGet: BlobPart,
 }
 _REQUESTS: Final = {number: cls for cls, number in type_of_request.items()}
 _REPLIES: Final = {number: cls for cls, number in type_of_reply.items()}

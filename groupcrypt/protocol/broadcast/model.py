@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from groupcrypt.protocol.broadcast.blobs import Blobs
 from groupcrypt.protocol.broadcast.bounds import Limits
 from groupcrypt.protocol.broadcast.names import TopicKind
 from groupcrypt.protocol.broadcast.replies import (
@@ -34,6 +35,11 @@ from groupcrypt.protocol.broadcast.replies import (
 )
 from groupcrypt.protocol.broadcast.requests import (
     Append,
+    BlobDrop,
+    BlobGet,
+    BlobNew,
+    BlobPut,
+    BlobSeal,
     Hello,
     Ping,
     PoolCount,
@@ -102,7 +108,7 @@ class _Pool:
 
 
 class Broadcast:
-    """Topics, slots and pools of one server, in memory (spec 13.4 to 13.8)."""
+    """Topics, slots, pools and blobs of one server, in memory (spec 13.4 to 13.8, 13.12)."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = Limits() if limits is None else limits
@@ -110,6 +116,7 @@ class Broadcast:
         self._slots: dict[bytes, tuple[SlotValue, int]] = {}
         self._pools: dict[bytes, _Pool] = {}
         self._due: list[tuple[int, bytes, int]] = []
+        self.blobs = Blobs(self.limits)
         self._floor = 0  # the highest head of a forgotten topic; no number is given twice
 
     def answer(self, request: Request, *, now: int) -> Reply:
@@ -128,14 +135,14 @@ class Broadcast:
                 return self.slot(name) or Refused(Code.GONE, 0)
             case PoolCount():
                 return self.count(request.pool)
+            case BlobNew() | BlobPut() | BlobSeal() | BlobDrop() | BlobGet():
+                return self.blobs.answer(request, now=now)
             case Hello(version=version):
                 known = version == VERSION
                 greeting = Greeting(VERSION, now, self.limits)
                 return greeting if known else Refused(Code.UNSUPPORTED, 0)
-            case Ping():
-                return Pong()
-            case Unsubscribe():
-                return Done()
+            case Ping() | Unsubscribe():
+                return Pong() if isinstance(request, Ping) else Done()
 
     def apply(self, request: Write, *, now: int, name: bytes | None = None) -> Applied:
         """Carry out one write; `name` may be passed where `name_of(request)` is known already."""
@@ -186,7 +193,7 @@ class Broadcast:
 
     def expire(self, *, now: int, most: int = 1_000) -> int:
         """Forget up to `most` entries whose time is over, and what lay idle; how many went."""
-        gone = 0
+        gone = self.blobs.expire(now=now)
         while self._due and self._due[0][0] <= now and gone < most:
             due, topic, seq = heapq.heappop(self._due)
             held = self._topics[topic]

@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Annotated, Final
 
 from groupcrypt.protocol.broadcast.bounds import (
+    MAX_BLOB_PART,
     MAX_PAGE_ENTRIES,
     U63,
     Item,
@@ -18,7 +19,7 @@ from groupcrypt.protocol.broadcast.bounds import (
     SlotPublic,
 )
 from groupcrypt.protocol.broadcast.requests import Ping
-from groupcrypt.protocol.wire import U8, U32, Bytes16, Bytes32, Bytes64, Many, shape
+from groupcrypt.protocol.wire import U8, U32, Blob, Bytes16, Bytes32, Bytes64, Many, shape
 
 
 class Code(IntEnum):
@@ -154,6 +155,23 @@ class PoolCounted:
     next: U63
 
 
+@shape
+class BlobHeld:
+    """How many of a blob's bytes are held; sealed when all are and its writer said so."""
+
+    held: U32
+    length: U32
+    sealed: bool
+
+
+@shape
+class BlobPart:
+    """Bytes of a sealed blob from the offset that was asked for; `length` is the whole's."""
+
+    length: U32
+    data: Annotated[bytes, Blob(0, MAX_BLOB_PART)]
+
+
 Reply = (
     Ping
     | Greeting
@@ -170,6 +188,8 @@ Reply = (
     | SlotValue
     | PoolItem
     | PoolCounted
+    | BlobHeld
+    | BlobPart
 )
 type_of_reply: Final[dict[type[Reply], int]] = {
     Ping: 2,
@@ -187,4 +207,6 @@ type_of_reply: Final[dict[type[Reply], int]] = {
     SlotValue: 161,
     PoolItem: 176,
     PoolCounted: 177,
+    BlobHeld: 192,
+    BlobPart: 193,
 }

@@ -9,16 +9,25 @@ Rules of this file:
 from typing import Annotated, Final
 
 from groupcrypt.protocol.broadcast.bounds import (
+    MAX_BLOB_PART,
     MAX_PAGE_ENTRIES,
     MAX_POOL_PUT_ITEMS,
     U63,
+    BlobPartBytes,
     Item,
     Kind,
     Record,
     SlotBytes,
     SlotPublic,
 )
-from groupcrypt.protocol.broadcast.names import TopicKind, pool_id, slot_name, token_hash, topic_id
+from groupcrypt.protocol.broadcast.names import (
+    TopicKind,
+    blob_id,
+    pool_id,
+    slot_name,
+    token_hash,
+    topic_id,
+)
 from groupcrypt.protocol.identifiers import TopicId
 from groupcrypt.protocol.wire import U8, U32, Bytes16, Bytes32, Bytes64, Many, Uint, shape
 
@@ -159,6 +168,68 @@ class PoolCount:
         return pool_id(token_hash(self.put_token), self.take_hash)
 
 
+class _Written:
+    """A request about a blob by who may write it (spec 13.12)."""
+
+    write_token: Bytes32
+    read_hash: Bytes32
+
+    @property
+    def blob(self) -> bytes:
+        return blob_id(token_hash(self.write_token), self.read_hash)
+
+
+@shape
+class BlobNew(_Written):
+    """Open a blob, or ask how far it came; answered by `BlobHeld` (spec 13.12)."""
+
+    write_token: Bytes32
+    read_hash: Bytes32
+    length: U32  # bytes it will have
+    ttl: U32  # seconds from its seal on; clamped into the limits
+
+
+@shape
+class BlobPut(_Written):
+    """Append at `offset`, which is what is held; answered by `BlobHeld` (spec 13.12)."""
+
+    write_token: Bytes32
+    read_hash: Bytes32
+    offset: U32
+    data: BlobPartBytes
+
+
+@shape
+class BlobSeal(_Written):
+    """It is whole: durable and unchangeable when answered by `BlobHeld` (spec 13.12)."""
+
+    write_token: Bytes32
+    read_hash: Bytes32
+
+
+@shape
+class BlobDrop(_Written):
+    """Forget a blob; answered by `Done` (spec 13.12)."""
+
+    write_token: Bytes32
+    read_hash: Bytes32
+
+
+@shape
+class BlobGet:
+    """A part of a sealed blob; answered by `BlobPart` (spec 13.12)."""
+
+    read_token: Bytes32
+    write_hash: Bytes32
+    offset: U32
+    limit: Annotated[int, Uint(MAX_BLOB_PART)]
+
+    @property
+    def blob(self) -> bytes:
+        return blob_id(self.write_hash, token_hash(self.read_token))
+
+
+BlobRequest = BlobNew | BlobPut | BlobSeal | BlobDrop | BlobGet
 Request = (
     Hello
     | Ping
@@ -172,6 +243,7 @@ Request = (
     | PoolPut
     | PoolTake
     | PoolCount
+    | BlobRequest
 )
 Write = Append | Trim | SlotPut | PoolPut | PoolTake  # what an engine must make durable
 type_of_request: Final[dict[type[Request], int]] = {
@@ -187,4 +259,9 @@ type_of_request: Final[dict[type[Request], int]] = {
     PoolPut: 48,
     PoolTake: 49,
     PoolCount: 50,
+    BlobNew: 64,
+    BlobPut: 65,
+    BlobSeal: 66,
+    BlobDrop: 67,
+    BlobGet: 68,
 }

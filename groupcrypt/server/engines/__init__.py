@@ -1,17 +1,26 @@
-"""What keeps the topics, slots and pools of a server: the `Engine` protocol (spec 13.10).
+"""What keeps the topics, slots, pools and blobs of a server: the `Engine` protocol (spec 13.10).
 
 Rules of this package:
 - An engine knows no connections. It is judged by `protocol.broadcast.Broadcast`: same requests,
   same replies.
 - What `write` has returned survives a crash, and what `page` shows is never taken back or
   reordered: the order shown is the order kept.
-- Seven calls are all a distributed engine has to offer; the hub does the rest.
+- Eight calls are all a distributed engine has to offer; the hub does the rest.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from groupcrypt.protocol.broadcast import Applied, Limits, Page, PoolCounted, SlotValue, Write
+from groupcrypt.protocol.broadcast import (
+    Applied,
+    BlobRequest,
+    Limits,
+    Page,
+    PoolCounted,
+    Reply,
+    SlotValue,
+    Write,
+)
 
 
 class Engine(Protocol):
@@ -45,6 +54,13 @@ class Engine(Protocol):
 
     async def count(self, pool: bytes) -> PoolCounted:
         """What a pool holds."""
+        ...
+
+    async def blob(self, name: bytes, request: BlobRequest, *, now: int) -> Reply:
+        """Carry out one request about a blob; `write` and `page` never wait for it (13.12).
+
+        Requests about one blob are carried out in the order of the calls.
+        """
         ...
 
     async def maintain(self, *, now: int) -> int:

@@ -10,10 +10,12 @@ import trio
 
 from groupcrypt.protocol.broadcast import (
     Applied,
+    BlobRequest,
     Broadcast,
     Limits,
     Page,
     PoolCounted,
+    Reply,
     SlotValue,
     Write,
 )
@@ -45,6 +47,10 @@ class MemoryEngine:
     async def count(self, pool: bytes) -> PoolCounted:
         await trio.lowlevel.checkpoint()
         return self._model.count(pool)
+
+    async def blob(self, name: bytes, request: BlobRequest, *, now: int) -> Reply:
+        await trio.lowlevel.checkpoint()
+        return self._model.blobs.answer(request, now=now, name=name)
 
     async def maintain(self, *, now: int) -> int:
         await trio.lowlevel.checkpoint()

@@ -6,14 +6,22 @@ Rules of this file:
 It opens nothing; `sqlite` does.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
-APPLICATION_ID: Final = 0x67634253  # "gcBS"
-FORMAT: Final = 2
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What makes a file one of ours, and what is made in an empty one."""
+
+    application_id: int
+    format: int
+    tables: str
+
 
 # A topic's entries lie side by side, in order: reading on is one range scan. `due` is when the
 # body goes, then (body NULL) when its mid is forgotten as well.
-TABLES: Final = """
+_TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES ('clock', 0), ('floor', 0);
 CREATE TABLE topics (
@@ -40,6 +48,19 @@ CREATE TABLE items (
     PRIMARY KEY (pool, number)
 ) STRICT, WITHOUT ROWID;
 """
+
+# The bytes of a blob are a file beside this one. Of one that is not sealed `held` is what was
+# synced.
+_BLOBS: Final = """
+CREATE TABLE blobs (
+    name BLOB PRIMARY KEY, length INTEGER NOT NULL, life INTEGER NOT NULL, held INTEGER NOT NULL,
+    sealed INTEGER NOT NULL, due INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blobs_by_due ON blobs (due);
+"""
+
+TOPICS: Final = Kind(0x67634253, 2, _TABLES)  # "gcBS"
+BLOBS: Final = Kind(0x67634242, 1, _BLOBS)  # "gcBB"
 
 PRAGMAS: Final = (
     "journal_mode=WAL",

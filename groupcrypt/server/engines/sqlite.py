@@ -4,9 +4,9 @@ Rules of this file:
 - WAL and `synchronous=FULL`: when `write` returns, the batch is on the disk; readers, on another
   connection, see nothing before that.
 - One server per directory, by a lock the kernel drops when the process dies.
-- Every error of SQLite becomes one of ours.
+- Blobs lie beside it, with a thread of their own: no commit of a topic waits for a file.
 
-What the statements mean is in `tables`.
+What the statements mean is in `tables`, what a file of ours is in `database`.
 """
 
 import fcntl
@@ -19,27 +19,31 @@ from typing import Final, Self, TextIO, TypeVar
 
 import trio
 
-from groupcrypt.errors import (
-    StoreCorrupt,
-    StoreError,
-    StoreForeign,
-    StoreFull,
-    StoreLocked,
-    StoreVersion,
-)
+from groupcrypt.errors import StoreError, StoreFull, StoreLocked
 from groupcrypt.protocol.broadcast import (
     Append,
     Applied,
+    BlobRequest,
     Limits,
     Page,
     PoolCounted,
     PoolPut,
+    Reply,
     SlotPut,
     SlotValue,
     Write,
 )
 from groupcrypt.server.engines import tables
-from groupcrypt.server.engines.schema import APPLICATION_ID, FORMAT, PRAGMAS, TABLES
+from groupcrypt.server.engines.blobs import BlobFiles
+from groupcrypt.server.engines.database import (
+    Transaction,
+    check_whole,
+    checkpoint,
+    connect,
+    free_bytes,
+    ours,
+)
+from groupcrypt.server.engines.schema import TOPICS
 
 T = TypeVar("T")
 
@@ -48,7 +52,6 @@ LOW_WATER_BYTES: Final = 64 * 1024 * 1024  # of free disk; below it only what fr
 CHECKPOINT_BYTES: Final = 4 * 1024 * 1024  # of WAL, then it is copied beside the writers
 TRUNCATE_BYTES: Final = 64 * 1024 * 1024  # of WAL, then the writers wait for it
 FORGET_SECONDS: Final = 3_600  # between two searches of the whole file for idle things
-_FULL: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 
 
 class SqliteEngine:
@@ -64,15 +67,15 @@ class SqliteEngine:
         self._writing = trio.CapacityLimiter(1)
         self._reading = trio.CapacityLimiter(1)
         self._upkeep = trio.CapacityLimiter(1)
-        self._writer = _open(self._file)
+        self._writer = connect(self._file, TOPICS)
         if quota:
             self._writer.execute(f"PRAGMA max_page_count={quota}")
-        self._reader = _open(self._file)
+        self._reader = connect(self._file, TOPICS)
         self._reader.execute("PRAGMA query_only=ON")
         self._forgot = 0  # when idle things were last looked for
-        if self._writer.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise StoreCorrupt(f"{self._file} is damaged")
+        check_whole(self._writer, self._file)
         self.clock = tables.recorded_clock(self._writer)
+        self._blobs = BlobFiles(directory / "blobs", limits, low_water)
 
     @classmethod
     def open(
@@ -99,7 +102,7 @@ class SqliteEngine:
         except BaseException as error:
             lock.close()
             if isinstance(error, sqlite3.Error):
-                raise _ours(error) from None
+                raise ours(error) from None
             raise
 
     async def write(self, batch: Sequence[tuple[bytes, Write]], *, now: int) -> list[Applied]:
@@ -114,42 +117,47 @@ class SqliteEngine:
     async def count(self, pool: bytes) -> PoolCounted:
         return await self._call(self._reading, lambda: tables.count(self._reader, pool))
 
+    async def blob(self, name: bytes, request: BlobRequest, *, now: int) -> Reply:
+        return await self._blobs.answer(name, request, now)
+
     async def maintain(self, *, now: int) -> int:
         gone = await self._call(self._writing, lambda: self._expire(now))
+        gone += await self._blobs.expire(now)
         wal = await trio.to_thread.run_sync(self._wal_bytes)
         if wal > TRUNCATE_BYTES:
-            await self._call(self._writing, lambda: _checkpoint(self._writer, "TRUNCATE"))
+            await self._call(self._writing, lambda: checkpoint(self._writer, "TRUNCATE"))
         elif wal > CHECKPOINT_BYTES:
             await self._call(self._upkeep, self._copy_wal)
         return gone
 
     async def aclose(self) -> None:
         with trio.CancelScope(shield=True):
+            await self._blobs.aclose()
             await self._call(self._writing, self._close)
 
     async def _call(self, limiter: trio.CapacityLimiter, work: Callable[[], T]) -> T:
         try:
             return await trio.to_thread.run_sync(work, limiter=limiter)
         except sqlite3.Error as error:
-            raise _ours(error) from None
+            raise ours(error) from None
 
     def _write(self, batch: Sequence[tuple[bytes, Write]], now: int) -> list[Applied]:
         growing = any(isinstance(request, Append | SlotPut | PoolPut) for _, request in batch)
-        if growing and self._low_water and self._free() < self._low_water:
+        if growing and self._low_water and free_bytes(self._file.parent) < self._low_water:
             raise StoreFull("the disk is nearly full")
         writer = self._writer
-        with _Transaction(writer):
+        with Transaction(writer):
             step = tables.Batch(writer, self.limits, now)
             applied = [step.apply(name, request) for name, request in batch]
             step.finish()
         return applied
 
     def _page(self, topic: bytes, after: int, now: int, most: int, size: int) -> Page:
-        with _Transaction(self._reader, "BEGIN"):
+        with Transaction(self._reader, "BEGIN"):
             return tables.page(self._reader, topic, after, now=now, most=most, size=size)
 
     def _expire(self, now: int) -> int:
-        with _Transaction(self._writer):
+        with Transaction(self._writer):
             gone = tables.expire(self._writer, self.limits, now)
             if not gone and now - self._forgot >= FORGET_SECONDS:
                 tables.forget_idle(self._writer, self.limits, now)
@@ -157,8 +165,8 @@ class SqliteEngine:
         return gone
 
     def _copy_wal(self) -> None:
-        with closing(_open(self._file)) as other:
-            _checkpoint(other, "PASSIVE")
+        with closing(connect(self._file, TOPICS)) as other:
+            checkpoint(other, "PASSIVE")
 
     def _wal_bytes(self) -> int:
         try:
@@ -166,64 +174,10 @@ class SqliteEngine:
         except OSError:
             return 0
 
-    def _free(self) -> int:
-        room = os.statvfs(self._file.parent)
-        return room.f_bavail * room.f_frsize
-
     def _close(self) -> None:
         self._reader.close()
         self._writer.close()
         self._lock.close()
-
-
-class _Transaction:
-    """From BEGIN to COMMIT, or a rollback."""
-
-    def __init__(self, connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> None:
-        self._connection = connection
-        self._begin = begin
-
-    def __enter__(self) -> None:
-        self._connection.execute(self._begin)
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            if error is None:
-                self._connection.execute("COMMIT")
-        finally:
-            if self._connection.in_transaction:  # some errors have rolled back already
-                self._connection.execute("ROLLBACK")
-
-
-def _open(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    try:
-        _recognise(connection, file)
-        for pragma in PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _recognise(connection: sqlite3.Connection, file: Path) -> None:
-    kind = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
-        _create(connection)
-    elif kind != APPLICATION_ID:
-        raise StoreForeign(f"{file} is not a broadcast server's store")
-    elif version != FORMAT:
-        raise StoreVersion(f"{file} has format {version}; this version reads {FORMAT}")
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.executescript(
-        f"BEGIN EXCLUSIVE; {TABLES} PRAGMA application_id={APPLICATION_ID};"
-        f" PRAGMA user_version={FORMAT}; COMMIT;"
-    )
 
 
 def _take_lock(lock: TextIO) -> None:
@@ -237,16 +191,3 @@ def _take_lock(lock: TextIO) -> None:
     lock.truncate()
     lock.write(str(os.getpid()))
     lock.flush()
-
-
-def _checkpoint(connection: sqlite3.Connection, kind: str) -> None:
-    connection.execute(f"PRAGMA wal_checkpoint({kind})").fetchall()
-
-
-def _ours(error: sqlite3.Error) -> StoreError:
-    number = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if number in _FULL:
-        return StoreFull("the disk refuses the write")
-    if number in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return StoreCorrupt("the server's store is damaged or not a store")
-    return StoreError(f"the store failed ({type(error).__name__} {number})")

@@ -20,6 +20,13 @@ from groupcrypt.protocol.broadcast import (
     MAX_HELLO_BYTES,
     Append,
     Appended,
+    BlobDrop,
+    BlobGet,
+    BlobHeld,
+    BlobNew,
+    BlobPart,
+    BlobPut,
+    BlobSeal,
     Broadcast,
     Code,
     Done,
@@ -50,6 +57,7 @@ from groupcrypt.protocol.broadcast import (
     TopicKind,
     Trim,
     Unsubscribe,
+    blob_id,
     pool_id,
     read_reply,
     read_request,
@@ -90,6 +98,11 @@ _REQUESTS: tuple[Request, ...] = (
     PoolPut(_PUT, token_hash(_TAKE), 100, (b"one", b"two")),
     PoolTake(_TAKE, token_hash(_PUT)),
     PoolCount(_PUT, token_hash(_TAKE)),
+    BlobNew(_WRITE, token_hash(_READ), 2_148_270_416, 1_209_600),
+    BlobPut(_WRITE, token_hash(_READ), 131_072, b"a part"),
+    BlobSeal(_WRITE, token_hash(_READ)),
+    BlobDrop(_WRITE, token_hash(_READ)),
+    BlobGet(_READ, token_hash(_WRITE), 2**32 - 1, 131_072),
 )
 _REPLIES: tuple[Reply, ...] = (
     Ping(),
@@ -108,6 +121,8 @@ _REPLIES: tuple[Reply, ...] = (
     PoolItem(None, 0),
     PoolItem(b"one", 1),
     PoolCounted(1, 102),
+    BlobHeld(131_078, 2_148_270_416, sealed=False),
+    BlobPart(6, b"a part"),
 )
 
 
@@ -137,13 +152,15 @@ def _names(given: Vector) -> Vector:
         "group topic": topic_id(first, second, TopicKind.GROUP).hex(),
         "mailbox topic": topic_id(first, second, TopicKind.MAILBOX).hex(),
         "pool": pool_id(first, second).hex(),
+        "blob": blob_id(first, second).hex(),
     }
 
 
 def _request(given: Vector) -> Vector:
     tag, request = read_request(bytes.fromhex(given["payload"]))
     assert write_request(tag, request).hex() == given["payload"]
-    name = getattr(request, "topic", getattr(request, "pool", getattr(request, "name", b"")))
+    named = (getattr(request, kind, b"") for kind in ("topic", "pool", "name", "blob"))
+    name: bytes = next(filter(None, named), b"")
     return {"request": type(request).__name__, "tag": tag, "name": name.hex()}
 
 
@@ -258,6 +275,27 @@ def _conversations() -> list[Vector]:
         _talk("13.7", "a slot moves forward", (1, older), (1, _SLOT), (1, _SLOT), (1, older)),
         _talk("13.7", "no such slot", (1, SlotGet(slot_name(_KEY.public)))),
         _talk("13.8", "items go out once", *((1, each) for each in (put, take, put, take, take))),
+        *_blob_conversations(),
+    ]
+
+
+def _blob_conversations() -> list[Vector]:
+    write, read = (_WRITE, token_hash(_READ)), (_READ, token_hash(_WRITE))
+    new, seal, drop = BlobNew(*write, 6, 60), BlobSeal(*write), BlobDrop(*write)
+    first, second = BlobPut(*write, 0, b"abc"), BlobPut(*write, 3, b"def")
+    get, rest = BlobGet(*read, 0, 4), BlobGet(*read, 4, 4)
+    written = [(1, each) for each in (new, first, second, seal)]
+    return [
+        _talk("13.12", "a blob is written and read", *written, (2, get), (60, rest), (61, get)),
+        _talk("13.12", "a blob that is not sealed is not shown", *written[:3], (2, get)),
+        _talk("13.12", "an upload goes on", *written[:2], (2, new), (2, first), (2, second)),
+        _talk("13.12", "a part in the wrong place", *written[:2], (2, BlobPut(*write, 4, b"e"))),
+        _talk("13.12", "a part beyond the end", *written[:2], (2, BlobPut(*write, 3, b"defg"))),
+        _talk("13.12", "a blob sealed too early", *written[:2], (2, seal)),
+        _talk("13.12", "a sealed blob is not written", *written, (2, BlobPut(*write, 0, b"ABC"))),
+        _talk("13.12", "the same blob of another length", *written, (2, BlobNew(*write, 7, 60))),
+        _talk("13.12", "a blob too large", (1, BlobNew(*write, 2**32 - 1, 60))),
+        _talk("13.12", "a blob is dropped", *written, (2, drop), (2, get), (2, drop)),
     ]
 
 
@@ -271,11 +309,12 @@ def _bad_messages() -> list[Vector]:
     subscribe[-9] = 0x80  # `after` is 2^63
     kind = bytearray(write_request(1, Subscribe(_READ, token_hash(_WRITE), 7)))
     kind[-1] = 2
+    empty = write_request(1, BlobPut(_WRITE, token_hash(_READ), 0, b""))
     faults: list[tuple[str, bytes, type[GroupcryptError]]] = [
         ("no payload", b"", MalformedFrame),
         ("half a head", hello[:4], MalformedFrame),
         ("no shape", hello[:5], MalformedFrame),
-        ("an unknown type", b"\x40" + hello[1:], UnknownType),
+        ("an unknown type", b"\x50" + hello[1:], UnknownType),
         ("a reply's type", write_reply(1, Pong()), UnknownType),
         ("a field too many", hello[:5] + b"\x92\x01\x01", MalformedFrame),
         ("a field missing", hello[:5] + b"\x90", MalformedFrame),
@@ -286,7 +325,9 @@ def _bad_messages() -> list[Vector]:
         ("a cursor of 2^63", bytes(subscribe), MalformedFrame),
         ("a topic of kind 2", bytes(kind), MalformedFrame),
         ("a slot's key of small order", put, BadKey),
+        ("a part without bytes", empty, MalformedFrame),
     ]
+
     return [
         _shown("13.3", name, {"do": "request", "payload": payload}, expect=error)
         for name, payload, error in faults
