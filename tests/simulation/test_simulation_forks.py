@@ -148,6 +148,31 @@ def test_whom_a_kept_branch_removed_departs_and_can_be_added_again() -> None:
     assert "back again" not in world.texts("alice", group)
 
 
+@pytest.mark.spec("10.12-14")
+def test_who_dropped_its_branch_and_was_removed_meanwhile_departs() -> None:
+    """Carol gives her branch up, and is off before her request for a Welcome leaves."""
+    world = SplitWorld(128, " ".join(NAMES))
+    group = world.group_with(*NAMES)
+    for name in NAMES:
+        world.send(name, group, f"hello from {name}")
+    world.settle()
+    world.split("carol")
+    for name in ("alice", "carol"):
+        world.update(name, group)
+    world.settle(quiet=5)  # they have stated what they follow, nobody has judged yet
+    carol = world.devices["carol"]
+    world.now += 61
+    carol.adopt(device.tick(carol.state, now=world.now, entropy=carol.entropy))
+    carol.online = False
+    assert group_of(world, "carol", group).core.status == Status.DROPPED
+    world.remove("alice", group, "carol")
+    world.settle()
+    carol.online = True
+    world.settle()
+    assert group_of(world, "carol", group).core.status == Status.DEPARTED
+    carol.restart()
+
+
 @pytest.mark.spec("10.12-8", "10.12-12")
 def test_who_departed_from_a_branch_can_begin_a_new_group() -> None:
     """Alice, the admin of dave's branch, sleeps for ever and has stated nothing."""

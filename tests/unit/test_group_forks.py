@@ -666,6 +666,77 @@ def test_who_is_no_member_of_the_kept_branch_departs() -> None:
     assert told(room, "dave", Departed) and told(room, "dave", BranchDropped)
 
 
+def carol_waits_and_is_removed() -> SplitRoom:
+    """Carol gave her branch up; the removal comes before her request, and nobody welcomes her."""
+    room = forked("carol", "dave")
+    for by, name in permutations(("alice", "carol"), 2):
+        room.hint(name, by)
+    for _ in range(6):
+        room.hand_over("alice", "bob", "carol")
+    room.now += forks.PATIENCE_MS
+    room.tick("carol")
+    assert room.seats["carol"].group.core.status == Status.DROPPED
+    room.remove("alice", "carol")
+    for _ in range(6):
+        room.post()
+        room.hand_over("bob")
+        room.read("alice")
+        room.read("bob")
+        room.now += 1_000
+        room.tick("bob")
+    assert room.seats["carol"].device not in room.seats["alice"].group.base.roster.devices
+    return room
+
+
+@pytest.mark.spec("10.12-14")
+def test_who_waits_for_a_welcome_and_is_removed_is_shown_that_it_is_out() -> None:
+    room = carol_waits_and_is_removed()
+    at = parted(room)
+    room.letters = letters(room, LetterKind.WELCOME_REQUEST, by="carol", to="alice")
+    room.hand_over("alice")
+    assert [posted.letter.kind for posted in room.letters] == [LetterKind.BRANCH]
+    room.settle("dave")
+    carol, alice = room.seats["carol"].group, room.seats["alice"].group
+    assert carol.core.status == Status.DEPARTED
+    (event,) = told(room, "carol", Departed)
+    assert isinstance(event, Departed) and event.epoch == carol.core.head >= at
+    assert event.by == room.seats["alice"].person.account
+    assert carol.hashes == alice.hashes[: carol.core.head + 1]
+    assert all(epoch.keys is None for epoch in carol.epochs.values())
+    due = groups.next_tick(carol)
+    assert due is None or due > room.now + 24 * 3_600_000  # nothing is asked for any more
+    room.now += 3_600_000
+    room.add("alice", "carol")
+    room.settle("dave")
+    assert room.seats["carol"].group.member
+
+
+@pytest.mark.spec("10.12-14", "10.1-1")
+def test_who_waits_for_a_welcome_departs_by_a_valid_log_only() -> None:
+    room = carol_waits_and_is_removed()
+    room.letters.clear()
+    at = parted(room)
+    right = branch_letter(room, "alice", at)
+    alice, dave = room.seats["alice"].device, room.seats["dave"].device
+    unsigned = branch_letter(room, "alice", at, signer="bob")
+    given_up = branch_letter(room, "dave", at)
+    other = branch_letter(room, "alice", at - 1, made_up(room, "alice", at - 1))
+    outsider = Room(98, "alice x").seats["x"].device
+    for sender, body, code in (
+        (alice, unsigned, "authentication-failed"),
+        (alice, given_up, "not-allowed"),
+        (dave, given_up, "not-allowed"),
+        (alice, other, "stale-epoch"),
+        (outsider, right, "not-member"),
+    ):
+        refused_letter(room, "carol", sender, LetterKind.BRANCH, body, code=code)
+    before = room.seats["carol"].group
+    short = branch_letter(room, "alice", at, room.seats["alice"].group.log[at])
+    assert show(room, "carol", "alice", short) == []  # she is a member there
+    assert room.seats["carol"].group == before
+    assert kinds(show(room, "carol", "alice", right)) == ["Departed", "MessageFailed"]
+
+
 def removed_by_each_other() -> SplitRoom:
     """Carol's half removes dave, then alice, both admins' doing; theirs goes on without knowing."""
     room = SplitRoom(37, "alice bob carol dave eve")

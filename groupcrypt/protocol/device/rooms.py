@@ -287,7 +287,7 @@ def _group_letter(
 ) -> None:
     group = group_of(kind, body)
     state = work.state.groups.get(group)
-    if state is not None and (state.member or state.held or state.sent):
+    if state is not None and (state.member or state.held or state.sent or state.branches):
         run(work, group, lambda turn: groups.receive_letter(turn, device, kind, body))
         if state.member or kind in (LetterKind.RESEND, LetterKind.KEY_REQUEST):
             return

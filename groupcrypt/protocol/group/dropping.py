@@ -9,11 +9,16 @@ Rules of this file:
 
 from dataclasses import replace
 
-from groupcrypt.errors import NotAllowed, StaleEpoch
+from groupcrypt.errors import NotAllowed, NotInRoster, StaleEpoch
 from groupcrypt.protocol import membership, wire
 from groupcrypt.protocol.events import BranchDropped, Departed, MessageFailed, Missing
 from groupcrypt.protocol.group import branches, past
-from groupcrypt.protocol.group.letters import ConfirmLetter, LetterKind, WelcomeRequest
+from groupcrypt.protocol.group.letters import (
+    BranchLetter,
+    ConfirmLetter,
+    LetterKind,
+    WelcomeRequest,
+)
 from groupcrypt.protocol.group.rows import NOTHING, Branch, EpochCore, Stance, Unsettled
 from groupcrypt.protocol.group.state import Epoch, GroupState, Status, need_keys
 from groupcrypt.protocol.group.turn import Turn
@@ -184,6 +189,34 @@ def tick(turn: Turn) -> None:
         _ask_welcome(turn)
 
 
+def shown_out(turn: Turn, sender: DeviceId, letter: BranchLetter) -> None:
+    """While a Welcome is waited for: the log goes on from the common one, and lets us go (10.12).
+
+    Raises a `RemoteError` for a log that is not valid, or not the sender's, or the one given up.
+    """
+    group, known = turn.group, turn.group.roster.devices.get(sender)
+    if known is None:
+        raise NotInRoster("a statement by a device that was no member where the branches part")
+    shown = branches.read_letter(group, sender, letter)
+    branches.check_statement(letter.statement, known)
+    if shown.parts is not None:
+        raise StaleEpoch("the log does not go on from where the branches part")
+    entries = letter.entries[len(group.log) - letter.first :]
+    hashes = shown.hashes[len(group.log) - letter.first :]
+    if any(hashes[:1] == (branch.log_hash,) for branch in group.branches.values()):
+        raise NotAllowed("a log of the branch that was given up")
+    roster = group.roster
+    for raw in entries:
+        roster = membership.apply(roster, raw)
+    if turn.me.device in roster.devices:
+        return  # the Welcome is still to come
+    turn.events.append(Departed(group.id, roster.epoch, roster.recent[-1][1]))
+    turn.events += [MessageFailed(group.id, mid, "not-a-member") for mid in group.unsettled]
+    turn.set(log=(*group.log, *entries), hashes=(*group.hashes, *hashes), unsettled={})
+    turn.set(epochs={roster.epoch: _keyless(turn.group, roster, turn.now)})
+    turn.set_core(status=Status.DEPARTED, base=roster.epoch, head=roster.epoch, asked_at=None)
+
+
 def confirm(turn: Turn) -> None:
     """Back on a branch that nobody else may have followed: its head may wait for our confirm."""
     head = turn.group.head
@@ -217,4 +250,4 @@ def rejoined(joined: GroupState, old: GroupState, now: int) -> GroupState:
     )
 
 
-__all__ = ["confirm", "drop", "due", "rejoined", "tick"]
+__all__ = ["confirm", "drop", "due", "rejoined", "shown_out", "tick"]

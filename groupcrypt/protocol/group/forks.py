@@ -136,6 +136,19 @@ def _state(turn: Turn, devices: list[DeviceId], first: int) -> None:
     turn.set(stances=stances)
 
 
+def show_out(turn: Turn, device: DeviceId) -> bool:
+    """Show a former member that left another branch, and waits for a Welcome, that it is out."""
+    group = turn.group
+    stance = group.stances.get(device, NOTHING)
+    if not stance.said or not _former(group, device):
+        return False
+    branch = group.branches.get(LogHash(stance.branch))  # None: it said that it left it
+    first = stance.epoch + 1 if branch is None else branch.epoch
+    if first < len(group.log):
+        _tell(turn, device, first)
+    return True
+
+
 def tell_all(turn: Turn, first: int) -> None:
     """Tell the others which branch we follow, admins first; in large groups not all of them."""
     for device in _admins_first(turn)[: branches.TOLD_AT_ONCE]:
@@ -342,6 +355,7 @@ __all__ = [
     "keep",
     "receive_branch",
     "receive_trace",
+    "show_out",
     "tell_all",
     "tick",
     "weight",

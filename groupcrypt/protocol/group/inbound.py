@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from groupcrypt.errors import NotAllowed, NotInRoster, RemoteError
 from groupcrypt.protocol import limits, sender_key, wire
-from groupcrypt.protocol.group import epochs, forks, jump, past, requests
+from groupcrypt.protocol.group import dropping, epochs, forks, jump, past, requests
 from groupcrypt.protocol.group.entries import advance, install_secret, relay_confirm, want
 from groupcrypt.protocol.group.letters import (
     BranchLetter,
@@ -32,7 +32,7 @@ from groupcrypt.protocol.group.messages import deliver_one, open_held
 from groupcrypt.protocol.group.requests import ask_secret
 from groupcrypt.protocol.group.rows import EarlyLetter
 from groupcrypt.protocol.group.sending import flush
-from groupcrypt.protocol.group.state import Epoch, frame_keys
+from groupcrypt.protocol.group.state import Epoch, Status, frame_keys
 from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.group.welcome import welcome_letters
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
@@ -47,6 +47,9 @@ AFTERWARDS = frozenset((LetterKind.DISTRIBUTION, LetterKind.RESEND, LetterKind.K
 
 def receive_letter(turn: Turn, sender: DeviceId, kind: LetterKind, body: bytes) -> None:
     """One item from a device that the pairwise channel authenticated; may raise `RemoteError`."""
+    if turn.group.core.status == Status.DROPPED and kind == LetterKind.BRANCH:
+        dropping.shown_out(turn, sender, wire.decode(BranchLetter, body))
+        return
     if not turn.group.member and kind not in AFTERWARDS:
         return
     match kind:
@@ -283,6 +286,8 @@ def _take(turn: Turn, epoch: Epoch, sender: DeviceId, again: Resend) -> None:
 
 def _welcome_request(turn: Turn, sender: DeviceId) -> None:
     """Welcome a member; what it was given before it lost, so it is given our chain again."""
+    if forks.show_out(turn, sender):
+        return
     _member(turn.group.head, sender)
     base, head = turn.group.base, turn.group.head
     # Who dropped another branch does not read our topic, where the head may wait for a confirm.
