@@ -148,9 +148,8 @@ def test_whom_a_kept_branch_removed_departs_and_can_be_added_again() -> None:
     assert "back again" not in world.texts("alice", group)
 
 
-@pytest.mark.spec("10.12-14")
-def test_who_dropped_its_branch_and_was_removed_meanwhile_departs() -> None:
-    """Carol gives her branch up, and is off before her request for a Welcome leaves."""
+def carol_is_apart(*, gives_up: bool) -> tuple[SplitWorld, GroupId]:
+    """Carol follows a branch of her own: she is paused, or gave it up and asks for a Welcome."""
     world = SplitWorld(128, " ".join(NAMES))
     group = world.group_with(*NAMES)
     for name in NAMES:
@@ -160,17 +159,59 @@ def test_who_dropped_its_branch_and_was_removed_meanwhile_departs() -> None:
     for name in ("alice", "carol"):
         world.update(name, group)
     world.settle(quiet=5)  # they have stated what they follow, nobody has judged yet
+    assert group_of(world, "carol", group).core.paused
     carol = world.devices["carol"]
-    world.now += 61
-    carol.adopt(device.tick(carol.state, now=world.now, entropy=carol.entropy))
+    if gives_up:
+        world.now += 61
+        carol.adopt(device.tick(carol.state, now=world.now, entropy=carol.entropy))
+        assert group_of(world, "carol", group).core.status == Status.DROPPED
     carol.online = False
-    assert group_of(world, "carol", group).core.status == Status.DROPPED
+    return world, group
+
+
+@pytest.mark.spec("10.12-14")
+def test_who_dropped_its_branch_and_was_removed_meanwhile_departs() -> None:
+    """Carol is off before her request for a Welcome leaves."""
+    world, group = carol_is_apart(gives_up=True)
     world.remove("alice", group, "carol")
     world.settle()
+    carol = world.devices["carol"]
+    world.reunite()
     carol.online = True
-    world.settle()
+    world.settle(limit=500)
     assert group_of(world, "carol", group).core.status == Status.DEPARTED
     carol.restart()
+    world.introduce("alice", "carol")
+    world.add("alice", group, "carol")
+    world.settle()
+    world.send("carol", group, "back again")
+    world.settle()
+    assert "back again" in world.texts("bob", group)
+
+
+@pytest.mark.spec("10.12-12")
+@pytest.mark.parametrize("gives_up", [False, True])
+def test_who_is_apart_and_alone_can_begin_a_new_group(*, gives_up: bool) -> None:
+    """Paused, or without a Welcome: nobody else of the old group is there any more."""
+    world, group = carol_is_apart(gives_up=gives_up)
+    with pytest.raises(LocalError):
+        world.send("carol", group, "to nobody")
+    made = world._do(
+        "carol",
+        lambda d: device.continue_in_new(d.state, group, now=world.now, entropy=d.entropy),
+    )
+    new = next(event.group for event in made if isinstance(event, GroupJoined))
+    world.add_device("frank")
+    for name in ("alice", "bob", "dave", "eve"):
+        world.devices[name].online = False
+    world.devices["carol"].online = True
+    world.introduce("carol", "frank")
+    world.add("carol", new, "frank")
+    world.settle(quiet=5)
+    world.send("carol", new, "here I am")
+    world.settle(quiet=5)
+    assert world.texts("frank", new) == ["here I am"]
+    world.devices["carol"].restart()
 
 
 @pytest.mark.spec("10.12-8", "10.12-12")
