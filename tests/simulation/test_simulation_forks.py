@@ -202,6 +202,7 @@ def test_who_is_apart_and_alone_can_begin_a_new_group(*, gives_up: bool) -> None
     )
     new = next(event.group for event in made if isinstance(event, GroupJoined))
     world.add_device("frank")
+    world.reunite()
     for name in ("alice", "bob", "dave", "eve"):
         world.devices[name].online = False
     world.devices["carol"].online = True
