@@ -6,7 +6,9 @@ import pytest
 
 from groupcrypt.protocol import device
 from groupcrypt.protocol import group as rules
+from groupcrypt.protocol.device import post
 from groupcrypt.protocol.device.groups import Groups, readings_of
+from groupcrypt.protocol.device.state import SentPayload, Work
 from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import GroupId
@@ -106,3 +108,14 @@ def test_a_record_looks_at_no_other_group(monkeypatch: pytest.MonkeyPatch) -> No
         device.next_tick(alice.state)
     assert world.texts("alice", group)[-1] == "second"
     assert set(asked) == {"time"} and len(asked) < 5, "one for each step"
+
+
+def test_a_payload_names_the_groups_of_a_step_in_one_order() -> None:
+    # A set's own order is another in each process: the same step would give other bytes.
+    world = Simulation(5, "alice bob")
+    groups = [world.group_with("alice", "bob") for _ in range(5)]
+    actor, other = world.devices["alice"], world.devices["bob"].device
+    work = Work(actor.state, world.now, actor.entropy, concerned=set(groups))
+    peer = actor.state.peers[other]
+    payload = post._payload(work, other, peer.core, SentPayload(1, work.ms, ()))
+    assert [line.group for line in payload.heads] == sorted(groups)

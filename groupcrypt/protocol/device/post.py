@@ -233,7 +233,7 @@ def _stated(group: GroupState) -> tuple[int, ...]:
 def _payload(work: Work, device: DeviceId, core: PeerCore, sent: SentPayload) -> Payload:
     listed = own.own_list(work.state)
     groups = work.state.groups
-    concerned = [groups[name] for name in work.concerned] or list(groups.values())
+    concerned = [groups[name] for name in sorted(work.concerned)] or list(groups.values())
     heads = tuple(
         HeadLine(group.id, epoch, group.hashes[epoch])
         for group in concerned
