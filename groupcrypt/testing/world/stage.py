@@ -22,7 +22,7 @@ from groupcrypt.protocol.group.state import frame_keys
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.testing.checkers import SilentFrames, Thief, Watch
-from groupcrypt.testing.hostile import without_cursors
+from groupcrypt.testing.hostile import only_cursors_moved
 from groupcrypt.testing.scribe import Scribe
 from groupcrypt.testing.simulation import PIN, START
 from groupcrypt.testing.trace import WORLD, Kind, Trace
@@ -203,7 +203,7 @@ class Stage:
     ) -> None:
         boxes = device.mailboxes(before)
         group = all(record.topic != device.mailbox_topic(box) for box in boxes)
-        changed = without_cursors(before) != without_cursors(host.state)
+        changed = not only_cursors_moved(before, host.state)
         known = _shown_before(before, record) or _in_own_name(before, record)
         if changed or told or not group or not known:
             self.frames.seen(host.name, told, changed=changed, group=group)
