@@ -170,6 +170,17 @@ def test_leaks_fire(world: World) -> None:
     alice.wire.pop()
 
 
+def test_a_leak_is_found_wherever_it_begins_and_ends() -> None:
+    leaks = Leaks()
+    leaks.words("a text", ["8 bytes!"])
+    assert leaks.search("nothing", []) == []
+    for before in range(9):
+        for behind in range(9):
+            blob = b"." * before + b"8 bytes!" + b"." * behind
+            assert leaks.search("here", [blob]) == ["a text in here"], (before, behind)
+            assert leaks.search("here", [blob.replace(b"8", b"9")]) == []
+
+
 def test_a_store_shows_nothing_of_the_rows_it_seals(world: World, tmp_path: Path) -> None:
     leaks = Leaks()
     bob = world.devices["bob"]

@@ -5,6 +5,7 @@ Rules of this file:
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.broadcast import TopicKind, token_hash, topic_id
@@ -28,9 +29,12 @@ class Subscription:
 
 def mailbox_topic(mailbox: Mailbox) -> TopicId:
     """The topic of a mailbox."""
-    return topic_id(
-        token_hash(mailbox.write_token), token_hash(mailbox.read_token), TopicKind.MAILBOX
-    )
+    return _mailbox_topic(mailbox.write_token, mailbox.read_token)
+
+
+@lru_cache(maxsize=64)  # a device has three, and looks with each record whether it is one of them
+def _mailbox_topic(write_token: bytes, read_token: bytes) -> TopicId:
+    return topic_id(token_hash(write_token), token_hash(read_token), TopicKind.MAILBOX)
 
 
 def mailboxes(state: DeviceState) -> tuple[Mailbox, ...]:

@@ -204,8 +204,8 @@ class Stage:
         boxes = device.mailboxes(before)
         group = all(record.topic != device.mailbox_topic(box) for box in boxes)
         changed = not only_cursors_moved(before, host.state)
-        known = _shown_before(before, record) or _in_own_name(before, record)
-        if changed or told or not group or not known:
+        told_of = changed or told or not group
+        if told_of or not (_shown_before(before, record) or _in_own_name(before, record)):
             self.frames.seen(host.name, told, changed=changed, group=group)
 
     # --- processes ------------------------------------------------------------------------------
