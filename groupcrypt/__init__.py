@@ -15,6 +15,7 @@ if typing.TYPE_CHECKING:  # what a name is; it is imported when somebody asks fo
         TransportError,
     )
     from groupcrypt.node import (
+        Attachment,
         Connected,
         Contact,
         Disconnected,
@@ -29,6 +30,7 @@ if typing.TYPE_CHECKING:  # what a name is; it is imported when somebody asks fo
     from groupcrypt.protocol.events import (
         Departed,
         Event,
+        FileNotSent,
         GroupJoined,
         MembershipChanged,
         MessageSettled,
@@ -40,6 +42,7 @@ if typing.TYPE_CHECKING:  # what a name is; it is imported when somebody asks fo
 __version__ = "0.1.0"
 
 __all__ = [
+    "Attachment",
     "Card",
     "Connected",
     "Contact",
@@ -47,6 +50,7 @@ __all__ = [
     "Departed",
     "Disconnected",
     "Event",
+    "FileNotSent",
     "Group",
     "GroupJoined",
     "GroupcryptError",

@@ -116,6 +116,20 @@ class InvalidLink(LocalError):
     spec = "02.8"
 
 
+class FileChanged(LocalError):
+    """The file is not what it was when its upload began; send it again."""
+
+    code = "file-changed"
+    spec = "14.5"
+
+
+class FileUnusable(LocalError):
+    """A file cannot be read or written; the text has the system's reason."""
+
+    code = "file-unusable"
+    spec = "14.7"
+
+
 class RemoteError(GroupcryptError):
     """A peer, the server or a file sent what we refuse. Nothing changed; the input is dropped."""
 
@@ -253,6 +267,13 @@ class RosterFork(RemoteError):
 
     code = "fork"
     spec = "10.9"
+
+
+class FileGone(RemoteError):
+    """The server has no such file (any more), or one of another length."""
+
+    code = "file-gone"
+    spec = "14.6"
 
 
 class UnknownPrekey(RemoteError):

@@ -4,10 +4,12 @@ Rules of this package:
 - `core` owns the state and commits; `session` lives as long as one connection, `online` as long as
   the node; `handles`, `inbox` and `feed` are what the application holds; `node` and `opening` put
   them together.
+- Files: `uploads` and `sending` out, `attachments` and `partial` in, `window` for both.
 - Nothing here interprets a key or a frame: that is `protocol.device`.
 - The public names are these.
 """
 
+from groupcrypt.node.attachments import Attachment
 from groupcrypt.node.feed import Connected, Disconnected, Events, Happening, Skipped
 from groupcrypt.node.handles import Contact, Group, Message
 from groupcrypt.node.inbox import Messages, Stream
@@ -18,6 +20,7 @@ from groupcrypt.node.opening import KEY_FILE, STORE_FILE, open_node, run_node
 __all__ = [
     "KEY_FILE",
     "STORE_FILE",
+    "Attachment",
     "Connected",
     "Contact",
     "Disconnected",

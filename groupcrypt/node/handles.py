@@ -6,15 +6,21 @@ Rules of this file:
 - Names and texts are cleaned where they are shown, never where they are signed.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from groupcrypt.errors import LocalError, NotAMember, UnknownDevice
+from groupcrypt.node.attachments import Attachment
 from groupcrypt.node.core import Act, Core
+from groupcrypt.node.online import Online
+from groupcrypt.node.uploads import Progress, Uploads
 from groupcrypt.protocol import device
 from groupcrypt.protocol import group as groups
+from groupcrypt.protocol.attachment import AttachmentContent
 from groupcrypt.protocol.content import Content, CustomContent, ReceiptContent, TextContent
 from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.events import (
@@ -39,6 +45,10 @@ class Host(Protocol):
 
     @property
     def core(self) -> Core: ...
+    @property
+    def online(self) -> Online: ...
+    @property
+    def uploads(self) -> Uploads: ...
 
     async def import_card(self, card: "str | Card") -> "Contact": ...
 
@@ -94,6 +104,16 @@ class Contact:
         act = partial(device.send_direct, account=self.account, message=message, content=said)
         await core.do(act)
         return message
+
+    async def send_file(
+        self, path: str | os.PathLike[str], *, media: str = "", progress: Progress | None = None
+    ) -> MessageId:
+        """Send a file; returns the id of its message once the server has the file (spec 14.5).
+
+        `progress` hears how many bytes the server has acknowledged, of how many. Cancelled, or if
+        that raises, the file is taken back; a process that dies goes on when it is opened again.
+        """
+        return await self.node.uploads.send(self.account, Path(path), media, progress)
 
     def __repr__(self) -> str:
         return "<Contact>"
@@ -179,6 +199,23 @@ class Group:
         act = partial(device.send, group=self.id, message=message, content=said, expires=expires)
         await core.do(act)
         return message
+
+    async def send_file(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        media: str = "",
+        progress: Progress | None = None,
+        expires_after: int | None = None,
+    ) -> MessageId:
+        """Send a file; returns the id of its message once the server has the file (spec 14.5).
+
+        `progress` hears how many bytes the server has acknowledged, of how many. Cancelled, or if
+        that raises, the file is taken back; a process that dies goes on when it is opened again.
+        """
+        return await self.node.uploads.send(
+            self.id, Path(path), media, progress, expires=expires_after
+        )
 
     async def withdraw(self, message: MessageId) -> bool:
         """Take back a message that has not left; whether that was in time."""
@@ -392,11 +429,19 @@ class Message:
     to: Contact | None = None  # of a direct message of an own other device: whom it was sent to
 
     @property
+    def attachment(self) -> Attachment | None:
+        """The file it names, to be fetched with `save`; None if it is no attachment."""
+        named = self.content
+        return Attachment(self.sender.node, named) if isinstance(named, AttachmentContent) else None
+
+    @property
     def text(self) -> str:
         """The text as it was sent, or a line that says what else it is."""
         match self.content:
             case TextContent(text):
                 return text
+            case AttachmentContent(name, size=size):
+                return f"[{clean_text(name)}, {size} bytes]"
             case CustomContent(name, data):
                 return f"[{clean_text(name)}, {len(data)} bytes]"
             case ReceiptContent():

@@ -26,6 +26,7 @@ from groupcrypt.node.feed import Connected, Disconnected, Events, Happening
 from groupcrypt.node.handles import Contact, Group, known_contact
 from groupcrypt.node.inbox import Inbox, Messages, Stream
 from groupcrypt.node.online import Connecting, Online
+from groupcrypt.node.uploads import Uploads
 from groupcrypt.protocol import device
 from groupcrypt.protocol.broadcast import SlotGet, SlotValue
 from groupcrypt.protocol.device.account import own_list
@@ -52,6 +53,7 @@ class Node:
     def __init__(self, core: Core, connecting: Connecting) -> None:
         self.core = core
         self.online = Online(core, connecting, self._tell)
+        self.uploads = Uploads(core, self.online)
         self.inbox = Inbox(self)
         self._events = WeakSet[Events]()  # of everything but messages
         self._all = WeakSet[Events]()

@@ -206,7 +206,13 @@ async def _running(core: Core, server: str, connecting: Connect) -> AsyncGenerat
                         nursery.cancel_scope.cancel()
 
                 online = node.online
-                for task in (core.watch, core.purge_forever, online.run, online.tick_forever):
+                for task in (
+                    core.watch,
+                    core.purge_forever,
+                    online.run,
+                    online.tick_forever,
+                    node.uploads.run,
+                ):
                     nursery.start_soon(guarded, task)
                 try:
                     yield node

@@ -127,6 +127,14 @@ class Departed:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class FileNotSent:
+    """A file of ours does not reach the server: no message follows it (spec 14.5)."""
+
+    message: MessageId
+    code: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class ChangeFailed:
     """A membership change of ours was given up: no longer valid, or outrun too often."""
 
@@ -345,6 +353,7 @@ Event = (
     | MembershipChanged
     | EpochLive
     | Departed
+    | FileNotSent
     | ChangeFailed
     | Held
     | Rejected

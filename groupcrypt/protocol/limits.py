@@ -102,4 +102,5 @@ MAX_STRANGER_MESSAGES = 64  # direct ones that the application has not taken
 MAX_STRANGER_GROUPS = 64  # held when a stranger's Welcome is taken
 MAX_MET_PEOPLE = 8_192  # known from groups, without their card
 MAX_INBOX = 16_384  # messages the application has not taken
+MAX_OUTGOING_FILES = 64  # on their way to the server
 MAX_BRANCHES = 8  # other logs of one group that are remembered

@@ -48,6 +48,7 @@ from groupcrypt.protocol.device.calls import (
     update,
     withdraw,
 )
+from groupcrypt.protocol.device.files import Offer, file_uploaded, give_up_file, offer_file
 from groupcrypt.protocol.device.forgetting import Gone, forget
 from groupcrypt.protocol.device.life import create, load, next_tick, opened, restored, tick
 from groupcrypt.protocol.device.linking import (
@@ -76,6 +77,7 @@ __all__ = [
     "PASSING",
     "Gone",
     "NewDevice",
+    "Offer",
     "Rows",
     "Subscription",
     "accept_identity",
@@ -88,8 +90,10 @@ __all__ = [
     "create",
     "create_group",
     "describe",
+    "file_uploaded",
     "forget",
     "full",
+    "give_up_file",
     "group_state",
     "group_topic",
     "history_lost",
@@ -102,6 +106,7 @@ __all__ = [
     "mailboxes",
     "new_device",
     "next_tick",
+    "offer_file",
     "offered",
     "opened",
     "passes",

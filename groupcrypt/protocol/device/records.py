@@ -18,6 +18,7 @@ from groupcrypt.protocol.device.state import (
     InboxRow,
     Item,
     OutboxRow,
+    OutgoingFile,
     Peer,
     PeerCore,
     Person,
@@ -100,6 +101,7 @@ def diff(old: DeviceState | None, new: DeviceState) -> Changes:
     _map(changes, b"o/", {} if old is None else old.outbox, new.outbox, (_number, wire.encode))
     _map(changes, b"i/", {} if old is None else old.inbox, new.inbox, (_number, wire.encode))
     _map(changes, b"y/", {} if old is None else old.strays, new.strays, (_number, wire.encode))
+    _map(changes, b"f/", {} if old is None else old.files, new.files, (bytes, wire.encode))
     _peers(changes, {} if old is None else old.peers, new.peers)
     before = Groups() if old is None else old.groups
     for group in new.groups.changed_since(before):
@@ -309,6 +311,7 @@ def _load(rows: Rows) -> DeviceState:
         outbox={_to_number(key): _read(OutboxRow, raw) for key, raw in part(b"o", {}).items()},
         inbox={_to_number(key): _read(InboxRow, raw) for key, raw in part(b"i", {}).items()},
         strays={_to_number(key): _read(Stray, raw) for key, raw in part(b"y", {}).items()},
+        files={MessageId(key): _read(OutgoingFile, raw) for key, raw in part(b"f", {}).items()},
     )
 
 

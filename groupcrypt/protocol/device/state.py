@@ -15,7 +15,7 @@ from groupcrypt.protocol.device.groups import Groups
 from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.group import GroupState, Upload
 from groupcrypt.protocol.handshake import Prekeys
-from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, MessageId, TopicId
 from groupcrypt.protocol.identity import DeviceEntry, LinkText, LocalIdentity
 from groupcrypt.protocol.pairwise import Session
 from groupcrypt.protocol.primitives import Entropy, SigningKey
@@ -30,6 +30,7 @@ from groupcrypt.protocol.wire import (
     Bytes32,
     Many,
     Text,
+    Uint,
     shape,
 )
 
@@ -225,6 +226,25 @@ class Stray:
     body: Annotated[bytes, Blob(0, limits.MAX_PAIRWISE_BYTES)]
 
 
+@shape
+class OutgoingFile:
+    """A file on its way to the server, and the message that follows it (spec 14.5)."""
+
+    message: Bytes16
+    to: Bytes32  # a group or an account
+    in_group: bool
+    path: Annotated[bytes, Blob(1, 4096)]
+    size: Annotated[int, Uint(limits.MAX_FILE_BYTES)]
+    modified: U64  # nanoseconds; with size and inode: the file is what it was
+    inode: U64
+    name: Annotated[str, Text(limits.MAX_FILE_NAME_BYTES)]
+    media: Annotated[str, Text(limits.MAX_MEDIA_TYPE_BYTES)]
+    preview: Annotated[bytes, Blob(0, limits.MAX_PREVIEW_BYTES)]
+    expires: U32 | None
+    key: Bytes32
+    write_token: Bytes32
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class DeviceState:
     """Everything one device holds (spec 12.1)."""
@@ -237,6 +257,7 @@ class DeviceState:
     outbox: Mapping[int, OutboxRow] = field(default_factory=dict[int, OutboxRow])
     inbox: Mapping[int, InboxRow] = field(default_factory=dict[int, InboxRow])
     strays: Mapping[int, Stray] = field(default_factory=dict[int, Stray])
+    files: Mapping[MessageId, OutgoingFile] = field(default_factory=dict[MessageId, OutgoingFile])
 
     @property
     def account(self) -> AccountId:
@@ -338,6 +359,7 @@ __all__ = [
     "Mailbox",
     "Many",
     "OutboxRow",
+    "OutgoingFile",
     "OwnSlot",
     "Peer",
     "PeerCore",
