@@ -19,7 +19,6 @@ from groupcrypt.errors import (
     ContentTooLarge,
     LocalError,
     NotAMember,
-    RemoteError,
     StaleEpoch,
 )
 from groupcrypt.protocol import limits, membership, primitives, sender_key, wire
@@ -281,8 +280,8 @@ def _after_enter(turn: Turn) -> None:
 
 def confirm_due(turn: Turn) -> int | None:
     """When this device should confirm the head: by rank, so that usually one does (spec 10.5)."""
-    author = epochs.author_account(turn.group, turn.group.head)
-    if author is None or turn.me.account == author:
+    author = epochs.author_account(turn.group.head)
+    if turn.me.account == author:
         return None
     return turn.now + rank(turn, author) * CONFIRM_STEP_MS
 
@@ -292,11 +291,8 @@ def receive_confirm(turn: Turn, raw: bytes) -> None:
     group, head = turn.group, turn.group.head
     if group.core.base == group.core.head:
         raise StaleEpoch("nothing is waiting for a confirm")
-    author = epochs.author_account(group, head)
-    if author is None:
-        raise RemoteError("the author of the epoch is unknown")
     key = None if head.keys is None else head.keys.confirm
-    membership.check_confirm(head.roster, author, raw, key)
+    membership.check_confirm(head.roster, epochs.author_account(head), raw, key)
     if key is None:
         # Its tag cannot be judged yet, and it may decide: read no further.
         turn.set_core(stalled=True)
@@ -312,10 +308,10 @@ def receive_confirm(turn: Turn, raw: bytes) -> None:
 
 def relay_confirm(turn: Turn, raw: bytes) -> None:
     """Post a confirm of the head that came by letter; the topic decides as ever (spec 10.12)."""
-    head, author = turn.group.head, epochs.author_account(turn.group, turn.group.head)
-    if turn.group.core.base == head.number or head.keys is None or author is None:
+    head = turn.group.head
+    if turn.group.core.base == head.number or head.keys is None:
         return
-    membership.check_confirm(head.roster, author, raw, head.keys.confirm)
+    membership.check_confirm(head.roster, epochs.author_account(head), raw, head.keys.confirm)
     upload_control(turn, CONFIRM, raw, None)
 
 

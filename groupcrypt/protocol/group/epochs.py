@@ -10,7 +10,6 @@ Rules of this file:
 
 from dataclasses import replace
 
-from groupcrypt.errors import NotInRoster
 from groupcrypt.protocol import limits, membership, primitives, sender_key
 from groupcrypt.protocol.content import sealed_again
 from groupcrypt.protocol.events import EpochLive, MembershipChanged
@@ -37,9 +36,7 @@ def enter(turn: Turn, raw: bytes, body: EntryBody, roster: Roster, secret: bytes
     `secret` is r_e when it is known (checked against the commit), else None.
     """
     group, old = turn.group, turn.group.head
-    author = old.roster.account_of(body.author)
-    if author is None:
-        raise NotInRoster("an entry by a device that is not in the group")
+    author = roster.devices[DeviceId(body.author)].account
     fresh = body.op in FRESH_OPS
     live = not fresh or len(roster.members) == 1
     core = EpochCore(
@@ -210,18 +207,9 @@ def make_live(turn: Turn) -> None:
     turn.events.append(EpochLive(turn.group.id, head.number))
 
 
-def _account_of_author(group: GroupState, epoch: Epoch) -> AccountId | None:
-    previous = group.epochs.get(epoch.number - 1)
-    rosters = [epoch.roster] if previous is None else [previous.roster, epoch.roster]
-    for roster in rosters:
-        if epoch.core.author in roster.devices:
-            return roster.account_of(DeviceId(epoch.core.author))
-    return None
-
-
-def author_account(group: GroupState, epoch: Epoch) -> AccountId | None:
-    """The account whose entry opened an epoch, if it can still be told."""
-    return _account_of_author(group, epoch)
+def author_account(epoch: Epoch) -> AccountId:
+    """The account whose entry opened an epoch; its author is a member of it (spec 09.5)."""
+    return epoch.roster.devices[DeviceId(epoch.core.author)].account
 
 
 def unseal_unsettled(turn: Turn) -> None:
