@@ -178,6 +178,27 @@ def test_a_late_chain_is_carried_on(room: Room) -> None:
     assert room.texts("carol")[-2:] == ["late", "on the carried chain"]
 
 
+@pytest.mark.spec("10.6-4", "10.7-8")
+def test_a_chain_that_comes_again_resets_none_that_was_carried(room: Room) -> None:
+    """Else its owner, or who repeats its letter, could have frames opened a second time."""
+    old, *_ = late_chain(room, "bob", "carol")
+    room.read("carol")
+    room.now += 1_000
+    new, *_ = late_chain(room, "bob", "carol")
+    room.letter("carol", new.sender, LetterKind.DISTRIBUTION, new.letter.body)
+    room.remove("alice", "dave")
+    room.settle()
+    room.send("bob", "in the next epoch")
+    room.settle()
+    carol = room.seats["carol"]
+    before = carol.group.head.chains
+    assert len([key for key in before if key[0] == new.sender]) == 1
+    for posted in (new, old):
+        room.letter("carol", posted.sender, LetterKind.DISTRIBUTION, posted.letter.body)
+        assert carol.group.head.chains == before
+    assert room.texts("carol").count("late") == 2
+
+
 @pytest.mark.spec("10.6-5")
 def test_any_member_welcomes_a_member_and_nobody_else(room: Room) -> None:
     eve = room.seats["eve"].device
