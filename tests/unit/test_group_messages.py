@@ -7,9 +7,10 @@ import pytest
 
 from groupcrypt.errors import ContentTooLarge, NotAMember
 from groupcrypt.protocol import group as groups
-from groupcrypt.protocol import limits, sender_key, wire
+from groupcrypt.protocol import limits, membership, sender_key, wire
 from groupcrypt.protocol.content import (
     Content,
+    LeaveContent,
     ReceiptContent,
     ReceiptKind,
     SeenContent,
@@ -142,13 +143,45 @@ def test_a_thief_who_writes_is_noticed_and_healed(room: Room) -> None:
 def test_an_own_frame_shown_again_is_nothing_and_an_unknown_chain_an_event(room: Room) -> None:
     before = room.seats["bob"].group
     topic = room.topics[groups.topic(before)[0]]  # type: ignore[index]  # he reads
-    for body in topic:
-        assert "Impersonated" not in kinds(show(room, "bob", body))
+    assert [kinds(show(room, "bob", body)) for body in topic] == [
+        ["Rejected"],
+        [],  # his own
+        ["Rejected"],
+        ["Rejected"],
+    ]
     unknown = replace(own_chain(room, "bob"), generation=7)
     turn = room.turn("bob")
     groups.receive(turn, turn.group.core.cursor + 1, sealed_by(room, "carol", unknown, "x"))
     assert kinds(turn.events) == ["Impersonated"]
     assert turn.group.core.update_due == before.core.update_due
+
+
+def test_an_echo_of_the_chain_before_does_not_count_for_the_new_one(room: Room) -> None:
+    room.send("bob", "on the old one")
+    room.post()
+    room.act("bob", lambda turn: turn.set_epoch(replace(turn.group.head, own=None)))
+    room.send("bob", "on the new one")
+    room.post()
+    before = own_chain(room, "bob")
+    assert kinds(room.read("bob", 1)) == ["MessageSettled"]
+    assert own_chain(room, "bob") == before
+    room.read("bob")
+    assert own_chain(room, "bob") != before
+
+
+@pytest.mark.spec("10.8-1")
+def test_what_stands_behind_a_proposal_in_a_bundle_is_settled_too(room: Room) -> None:
+    seat = room.seats["carol"]
+    room.send("carol", "in flight")
+    first = room.send("carol", "before")
+    leave = LeaveContent(membership.make_leave(seat.group.roster, seat.me))
+    room.send_content("carol", MessageId(bytes(16)), leave)
+    last = room.send("carol", "behind")
+    room.post()
+    room.read("carol")
+    settled = [event.message for event in seat.events if isinstance(event, MessageSettled)]
+    assert settled[-2:] == [first, last]
+    assert not seat.group.unsettled
 
 
 @pytest.mark.spec("10.7-3", "10.1-1")
