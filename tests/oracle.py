@@ -2,10 +2,11 @@
 
 Rules of this file:
 - Written from the text of the spec, not from the library, and it imports none of it.
-- At most 150 lines, and plain: it is right if a person can see that it says what the spec says.
+- Short and plain: it is right if a person can see that it says what the spec says.
 - It has no AEAD and no curve: what needs those is compared up to the key or the signed message.
 
-`vectors/test_oracle.py` compares it with the published vectors. Chapters 05, 06: `oracle_pairwise`.
+`vectors/test_oracle.py` compares it with the published vectors. Beside it stand `oracle_pairwise`
+(chapters 05, 06) and `oracle_sessions` (07).
 """
 
 import hashlib

@@ -34,7 +34,7 @@ INFO: Final = primitives.framed("pairwise envelope")
 def generate() -> tuple[list[Vector], list[Vector]]:
     """Good and bad vectors."""
     good = [_answering(), _starting(), *_crossings(), _replacing(), _unproven()]
-    good += [_put_back(), *_forgotten()]
+    good += [_accepted(), _put_back(), *_forgotten()]
     return good, [*_bad_envelopes(), *_bad_messages(), *_bad_starts(), *_bad_repeats()]
 
 
@@ -83,7 +83,7 @@ def _crossings() -> list[Vector]:
 def _replacing() -> Vector:
     script = _established(20)
     late = script.far.seal(b"late, on the old channel")
-    script.wedge()
+    script.decide("wedge")
     script.near.now += 3600
     script.start()
     script.far.receive(script.seal(b"resumed"))
@@ -102,10 +102,22 @@ def _unproven() -> Vector:
     return script.good("07.7", "a start that resumes nothing gives an unproven channel")
 
 
+def _accepted() -> Vector:
+    """The far end lost all; its start only receives until a person accepts."""
+    script = _established(25)
+    script.far.session = None
+    script.far.now += 60
+    script.far.start(script.near)
+    script.receive(script.far.seal(b"I lost everything"))
+    script.decide("accept")
+    script.far.receive(script.seal(b"welcome back"))
+    return script.good("07.7", "a start that names no channel only receives, until it is accepted")
+
+
 def _put_back() -> Vector:
     """The near end is an older copy; the far end cannot open its start, and answers."""
     script = _established(22)
-    script.forget()
+    script.decide("forget")
     link = script.far.held().link
     script.far.session = replace(script.far.held(), link=replace(link, shown=None, sent=()))
     script.near.now += 60

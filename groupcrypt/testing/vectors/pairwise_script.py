@@ -3,11 +3,12 @@
 Rules of this file:
 - A script makes its vector while it runs; `Player` runs one from the JSON alone.
 - A step is `start` (with a bundle), `seal` (a payload), `receive` (an envelope), `refuse` (an
-  envelope that does not open, after which the session is judged), `wedge` or `forget` (an older
-  copy); those that draw list their draws.
+  envelope that does not open, after which the session is judged), or a decision about the session:
+  `wedge`, `forget` (it is an older copy), `accept`; those that draw list their draws.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from groupcrypt.errors import RemoteError
 from groupcrypt.protocol import handshake, pairwise
@@ -19,6 +20,12 @@ from groupcrypt.protocol.wire import decode, encode
 from groupcrypt.testing.pair import End, make_ends
 from groupcrypt.testing.vectors import Vector, vector
 from groupcrypt.testing.vectors.recorded import Recorder, Replay
+
+DECISIONS: Final[dict[str, Callable[[Session, float], Session]]] = {
+    "wedge": pairwise.wedge,
+    "forget": pairwise.forget,
+    "accept": lambda session, _now: pairwise.accept(session),
+}
 
 
 class Script:
@@ -63,15 +70,10 @@ class Script:
         else:
             raise AssertionError("it opened")
 
-    def wedge(self) -> None:
-        """The near end's session is wedged by decision."""
-        self.near.session = pairwise.wedge(self.near.held(), self.near.now)
-        self._add({"wedge": None}, {})
-
-    def forget(self) -> None:
-        """The near end learns that it is an older copy of itself."""
-        self.near.session = pairwise.forget(self.near.held(), self.near.now)
-        self._add({"forget": None}, {})
+    def decide(self, what: str) -> None:
+        """The near end wedges its session, learns that it is an older copy, or accepts the peer."""
+        self.near.session = DECISIONS[what](self.near.held(), self.near.now)
+        self._add({what: None}, {})
 
     def _add(self, step: dict[str, Any], result: dict[str, Any]) -> None:
         self._steps.append(step | {"now": int(self.near.now), "draws": self._recorder.taken()})
@@ -157,8 +159,8 @@ class Player:
                 result = self._refuse(bytes.fromhex(envelope), step, draws)
             case _:
                 assert self.session is not None
-                learn = pairwise.forget if "forget" in step else pairwise.wedge
-                self.session = learn(self.session, step["now"])
+                (what,) = DECISIONS.keys() & step.keys()
+                self.session = DECISIONS[what](self.session, step["now"])
                 result = {}
         draws.finish()
         return result
