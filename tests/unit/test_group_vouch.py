@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from groupcrypt.protocol import group as groups
-from groupcrypt.protocol import wire
+from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.group import LetterKind
 from groupcrypt.protocol.group.letters import Vouched, VouchRequest
 from groupcrypt.protocol.primitives import SigningKey
 from groupcrypt.protocol.sender_key import ReceivingChain
 from groupcrypt.testing.room import Room
-from tests.unit.group_scene import RANDOM, key_requests, kinds, letters, refused_letter
+from tests.unit.group_scene import RANDOM, codes, key_requests, kinds, letters, refused_letter
 
 
 @pytest.fixture
@@ -135,3 +135,32 @@ def test_a_vouch_is_given_to_members_that_lack_it(room: Room) -> None:
     assert letters(room, LetterKind.VOUCH) == []
     room.letter("alice", carol, LetterKind.VOUCH_REQUEST, wire.encode(right))
     assert len(letters(room, LetterKind.VOUCH, to="carol")) == 1
+
+
+@pytest.mark.spec("10.11-4", "10.7-6", "08.5-5")
+def test_a_hand_over_withheld_within_one_fresh_secret_is_mended_by_heads() -> None:
+    """Its frames look like anybody's forgery, so they ask for nothing; what others saw does."""
+    room = Room(64, "alice bob carol", members="bob carol")
+    for name in ("alice", "bob", "carol"):
+        room.send(name, f"hello from {name}")
+        room.settle()
+    room.now += limits.SIGNING_KEY_SECONDS * 1000 + 1
+    room.send("bob", "with a vouch")
+    room.post()
+    room.read("alice")
+    room.read("bob")
+    carol = room.seats["carol"]
+    place = carol.group.core.cursor + 1
+    carol.held = replace(carol.group, core=replace(carol.group.core, cursor=place))
+    room.send("bob", "without it")
+    room.settle()
+    assert codes(room.seats["carol"].events) == ["authentication-failed"]
+    assert chain_at(room, "carol").core.number < chain_at(room, "alice").core.number
+    room.send("alice", "with what alice saw")
+    room.settle()
+    assert room.texts("carol")[-3:] == ["with what alice saw", "with a vouch", "without it"]
+    assert chain_at(room, "carol").core.number == chain_at(room, "alice").core.number
+    room.send("bob", "and on")
+    room.settle()
+    assert room.texts("carol")[-1] == "and on"
+    assert codes(room.seats["carol"].events) == ["authentication-failed"]
