@@ -87,6 +87,7 @@ class GroupJoined:
 
     group: GroupId
     epoch: int
+    log_hash: LogHash
     name: str
     by: AccountId
     continues: tuple[GroupId, int, LogHash] | None = None
@@ -115,6 +116,7 @@ class EpochLive:
 
     group: GroupId
     epoch: int
+    log_hash: LogHash
 
 
 @dataclass(frozen=True, slots=True, repr=False)

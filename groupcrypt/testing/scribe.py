@@ -147,7 +147,7 @@ class Scribe:
         match event:
             case events.MembershipChanged():
                 return self._changed(event)
-            case events.GroupJoined(group, epoch, _, by):
+            case events.GroupJoined(group, epoch, by=by):
                 return self._in(Kind.JOIN, group, epoch, peer=self._name(by))
             case events.EpochLive(group, epoch):
                 return self._in(Kind.LIVE, group, epoch)

@@ -125,7 +125,8 @@ def _found(work: Work, genesis: GenesisData) -> None:
     made = groups.create(work.me, wire.encode(genesis), now=work.ms, entropy=work.entropy)
     work.set_group(made)
     name, continues = genesis.settings.name, groups.continued(made)
-    work.events.append(GroupJoined(made.id, 0, name, work.state.account, continues))
+    founder = work.state.account
+    work.events.append(GroupJoined(made.id, 0, made.hashes[0], name, founder, continues))
     rooms.run(work, made.id, groups.introduce)
 
 

@@ -352,8 +352,9 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     work.set_group(joined)
     work.set(strays={n: stray for n, stray in work.state.strays.items() if stray.group != group})
     name = joined.roster.settings.name
-    continues = groups.continued(joined)
-    work.events.append(GroupJoined(group, joined.core.head, name, account, continues))
+    epoch, continues = joined.core.head, groups.continued(joined)
+    log_hash = joined.hashes[epoch]
+    work.events.append(GroupJoined(group, epoch, log_hash, name, account, continues))
     if joined.branches:
         run(work, group, groups.announce)
     run(work, group, lambda turn: lists.follow(work.state.core, turn))

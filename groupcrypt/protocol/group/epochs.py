@@ -204,7 +204,7 @@ def make_live(turn: Turn) -> None:
             kept[number] = replace(epoch, core=core, chains={}, own=None, given=frozenset())
     turn.set(epochs=kept)
     past.forget(turn)
-    turn.events.append(EpochLive(turn.group.id, head.number))
+    turn.events.append(EpochLive(turn.group.id, head.number, LogHash(head.core.log_hash)))
 
 
 def author_account(epoch: Epoch) -> AccountId:

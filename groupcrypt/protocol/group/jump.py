@@ -183,7 +183,7 @@ def _apply(turn: Turn) -> None:
     first = base if base == head else base + 1  # the end of the topic read last was never seen
     _take(turn, rosters, index, ahead.secret)
     turn.events.append(Gap(group.id, first, ahead.epoch - 1))
-    turn.events.append(EpochLive(group.id, ahead.epoch))
+    turn.events.append(EpochLive(group.id, ahead.epoch, turn.group.hashes[ahead.epoch]))
 
 
 def _vouched(turn: Turn, rosters: list[Roster], index: int) -> bool:
