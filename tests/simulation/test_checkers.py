@@ -2,25 +2,40 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from groupcrypt.protocol import broadcast, device
 from groupcrypt.protocol.broadcast import Append
-from groupcrypt.protocol.events import Event, MembershipChanged, MessageReceived, Rejected
+from groupcrypt.protocol.events import (
+    BranchDropped,
+    EpochLive,
+    Event,
+    Forked,
+    GroupJoined,
+    MembershipChanged,
+    MessageReceived,
+    Rejected,
+)
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.store import SqliteStore, create_key_file
 from groupcrypt.testing.checkers import (
     Coalition,
     Detection,
+    Exclusion,
     Healing,
     KeyUse,
     Leaks,
+    OneLog,
     SilentFrames,
     everything,
+    history,
+    place_of,
 )
+from groupcrypt.testing.checkers.evidence import Place
 from groupcrypt.testing.checkers.secrecy import together
 from groupcrypt.testing.world import World, judge
 from groupcrypt.testing.world.actions import (
@@ -208,11 +223,118 @@ def test_a_fork_has_to_be_told() -> None:
     made.settle()
     group = made.groups["g1"]
     assert judge(made) == []
-    names = {type(event).__name__ for host in made.devices.values() for event in host.events}
-    assert "Forked" in names
-    for host in made.devices.values():
-        host.events = [each for each in host.events if type(each).__name__ != "Forked"]
-    assert Detection().complaints(made, group)
+    whole = {name: list(host.events) for name, host in made.devices.items()}
+    for name, host in made.devices.items():
+        host.events = [each for each in whole[name] if not isinstance(each, Forked)]
+    unreasoned = "carol dropped a branch and was told of no fork"
+    assert Detection().complaints(made, group) == [unreasoned]
+    for name, host in made.devices.items():  # as they were before they were told
+        host.events = list(takewhile(lambda each: not isinstance(each, Forked), whole[name]))
+    unnoticed = "alice and carol part in epoch 3, and nobody told them"
+    assert unnoticed in Detection().complaints(made, group)
+    forked = next(each for each in whole["carol"] if isinstance(each, Forked))
+    made.devices["carol"].events.append(replace(forked, epoch=2))  # of another place
+    assert unnoticed in Detection().complaints(made, group)
+    made.devices["carol"].events.append(forked)
+    assert unnoticed not in Detection().complaints(made, group)
+
+
+# --- an epoch is one of a log --------------------------------------------------------------------
+
+
+@pytest.fixture
+def split() -> World:
+    """In epoch 3 alice and carol are without bob; on his copy of the server he is in it."""
+    made = World(5, "alice bob carol").play(
+        *BEGIN,
+        Leak("bob"),
+        Fork("bob"),
+        Remove("alice", "g1", "bob"),
+        Update("bob", "g1"),
+        Wait(20.0),
+        Send("alice", "g1", "not for bob"),
+        Wait(5.0),
+        Send("alice", "g1", "nor this"),
+        Wait(5.0),
+    )
+    assert [host.state.groups[made.groups["g1"]].core.head for host in made.devices.values()] == [
+        3
+    ] * 3
+    return made
+
+
+def test_exclusion_goes_by_the_log_that_a_node_follows(split: World) -> None:
+    group, bob = split.groups["g1"], split.devices["bob"]
+    assert Exclusion().complaints(split, group) == []
+    carol = split.devices["carol"].events
+    assert MessageReceived in {type(each) for each in carol}
+    bob.events += [each for each in carol if isinstance(each, EpochLive | MessageReceived)]
+    assert Exclusion().complaints(split, group) == ["bob read epoch 3"] * 2
+
+
+def test_a_coalition_goes_by_the_log_of_each_record(split: World) -> None:
+    group, tape, watch = split.groups["g1"], split.server.tape, split.watch
+    bob, carol = (split.devices[name].device for name in ("bob", "carol"))
+    assert Coalition(watch, tape).complaints(split, group) == []
+    watch.knows[bob] = together([watch.knows[bob], watch.knows[carol]])
+    opened = set(Coalition(watch, tape).complaints(split, group))
+    assert opened == {"1 outsiders opened a record of epoch 3"}
+
+
+def test_who_writes_to_nobody_who_knows_better_need_not_be_told(split: World) -> None:
+    """Bob writes to the others, who are without him; he is told, or one of them is."""
+    group = split.groups["g1"]
+    assert Detection().complaints(split, group) == []
+    for host in split.devices.values():
+        host.events = [each for each in host.events if not isinstance(each, Forked)]
+    assert Detection().complaints(split, group) == [
+        "bob and alice part in epoch 3, and nobody told them",
+        "bob and carol part in epoch 3, and nobody told them",
+    ]
+
+
+def test_a_history_has_all_logs_and_who_is_in_each(split: World) -> None:
+    group = split.groups["g1"]
+    found = history(split, group)
+    hosts = split.devices.values()
+    places = {host.name: place_of(host, group) for host in hosts}
+    logs = {name: place.log for name, place in places.items() if place is not None}
+    assert logs["alice"] == logs["carol"] != logs["bob"]
+    assert found.hashes[3] == {*logs.values()} and len(found.hashes[2]) == 1
+    devices = {host.name: host.device for host in hosts}
+    assert found.devices[logs["alice"]] == {devices["alice"], devices["carol"]}
+    assert found.devices[logs["bob"]] == {*devices.values()}
+    assert found.was_in(devices["bob"], 3) and not found.was_in(devices["bob"], 3, logs["alice"])
+    assert found.ever_in(devices["bob"], logs["alice"])
+    lines = [found.line(log) for log in (logs["alice"], logs["bob"])]
+    assert lines[0][1:] == lines[1][1:] and len(lines[0]) == 4
+    assert OneLog().complaints(split, group) == [
+        "epoch 3 has more than one log",
+        "epoch 3 has more than one set of members",
+    ]
+
+
+def test_who_dropped_a_branch_follows_the_log_of_its_welcome(split: World) -> None:
+    group, carol = split.groups["g1"], split.devices["carol"]
+    there = place_of(split.devices["bob"], group)
+    assert there is not None and there.log is not None
+    carol.events += [
+        BranchDropped(group, 3, member=True),
+        GroupJoined(group, 3, there.log, "g1", split.devices["bob"].account),
+    ]
+    assert place_of(carol, group) == replace(there, live=True)  # as a Welcome says
+    del carol.events[-1]
+    assert place_of(carol, group) == Place(3, None, member=False, live=True)
+
+
+def test_healing_goes_by_the_log_of_the_update(split: World) -> None:
+    """Bob healed in his own epoch 3. What a thief of him knows of the others' is not asked here."""
+    group, tape = split.groups["g1"], split.server.tape
+    healing = Healing(split.watch, tape, split.thieves)
+    assert healing.report(group) == ["bob: healed in epoch 3"]
+    thief, carol = split.thieves[0], split.devices["carol"]
+    thief.knows = split.watch.knows[carol.device]
+    assert healing.complaints(split, group) == []
 
 
 def test_nodes_of_any_make_are_judged(world: World, group: GroupId) -> None:

@@ -5,8 +5,8 @@ Rules of this package:
   says what it needs of them.
 - It returns complaints as texts; an empty list is a pass. Each has a test in which it fires.
 
-`promises`: who reads what. `uploads`: what leaves. `secrecy`: what can be opened. `frames`: that
-nothing is swallowed. `leaks`: what stands nowhere.
+`promises`: who reads what. `forks`: that two orders are noticed. `uploads`: what leaves. `secrecy`:
+what can be opened. `frames`: that nothing is swallowed. `leaks`: what stands nowhere.
 """
 
 from groupcrypt.protocol import membership
@@ -14,12 +14,12 @@ from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import GroupId
 from groupcrypt.protocol.membership import Roster
 from groupcrypt.testing.checkers.evidence import Evidence, History, Node, history, place_of
+from groupcrypt.testing.checkers.forks import Detection
 from groupcrypt.testing.checkers.frames import SilentFrames
 from groupcrypt.testing.checkers.leaks import Leaks
 from groupcrypt.testing.checkers.promises import (
     Agreement,
     Delivery,
-    Detection,
     Exclusion,
     NoLoss,
     OneLog,

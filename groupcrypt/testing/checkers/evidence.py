@@ -5,13 +5,15 @@ Rules of this file:
   what it had made durable before. Nothing else of it is asked for.
 - Who was a member when is folded from what nodes told of changes; a founder told of the first. An
   account and its devices are folded apart: one of them may come later, and go earlier.
+- An epoch is one of a log: where a server showed two orders, who was in depends on which.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from groupcrypt.protocol.events import (
+    BranchDropped,
     Departed,
     EpochLive,
     Event,
@@ -79,19 +81,61 @@ def told(node: Node, group: GroupId) -> list[Event]:
     return [event for event in node.events if getattr(event, "group", None) == group]
 
 
-def received(node: Node, group: GroupId) -> list[MessageReceived]:
-    """The messages a node was shown in a group."""
-    return [event for event in told(node, group) if isinstance(event, MessageReceived)]
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a node told, and the log that it followed then in the epoch it told of."""
+
+    event: Event
+    log: LogHash | None  # None: of no epoch, or of one it had not told of
+    parent: LogHash | None  # the log of the epoch before
 
 
-def settled(world: Evidence, group: GroupId) -> dict[MessageId, tuple[str, int]]:
-    """Messages whose sender was told they are delivered: (sender, epoch)."""
-    return {
-        event.message: (name, event.epoch)
+def followed(node: Node, group: GroupId) -> Iterator[Told]:
+    """What a node told of one group, in order; who drops a branch follows no log from there on."""
+    logs: dict[int, LogHash] = {}
+    for event in told(node, group):
+        match event:
+            case BranchDropped():
+                logs = {epoch: log for epoch, log in logs.items() if epoch < event.epoch}
+            case GroupJoined() | MembershipChanged() | EpochLive():
+                logs[event.epoch] = event.log_hash
+            case _:
+                pass
+        epoch = getattr(event, "epoch", -1)
+        yield Told(event, logs.get(epoch), logs.get(epoch - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A message that a node was shown, or was told is delivered, and where in the group's logs."""
+
+    message: MessageId
+    epoch: int
+    log: LogHash | None
+
+    def same(self, other: "Shown") -> bool:
+        """Whether two stand in one epoch, of one log as far as that was told."""
+        unknown = self.log is None or other.log is None
+        return self.epoch == other.epoch and (unknown or self.log == other.log)
+
+
+def shown(node: Node, group: GroupId) -> list[Shown]:
+    """The messages a node was shown in a group, each in the log that it followed then."""
+    return [
+        Shown(each.event.message, each.event.epoch, each.log)
+        for each in followed(node, group)
+        if isinstance(each.event, MessageReceived)
+    ]
+
+
+def settled(world: Evidence, group: GroupId) -> list[tuple[str, Shown]]:
+    """Messages whose sender was told they are delivered, and who that was."""
+    return [
+        (name, Shown(each.event.message, each.event.epoch, each.log))
         for name, node in world.devices.items()
-        for event in told(node, group)
-        if isinstance(event, MessageSettled)
-    }
+        for each in followed(node, group)
+        if isinstance(each.event, MessageSettled)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +143,7 @@ class Place:
     """Where a node is in a group: the last epoch it told of, and whether it is in and can read."""
 
     epoch: int
+    log: LogHash | None
     member: bool
     live: bool
 
@@ -106,16 +151,19 @@ class Place:
 def place_of(node: Node, group: GroupId) -> Place | None:
     """How far a node says it is; None if it was never in the group."""
     place: Place | None = None
-    for event in told(node, group):
+    for each in followed(node, group):
+        event, log = each.event, each.log
         match event:
             case GroupJoined():
-                place = Place(event.epoch, member=True, live=True)
+                place = Place(event.epoch, log, member=True, live=True)
             case MembershipChanged():
-                place = Place(event.epoch, member=place is not None, live=event.live)
+                place = Place(event.epoch, log, member=place is not None, live=event.live)
+            case EpochLive() if place is not None and event.epoch >= place.epoch:
+                place = Place(event.epoch, log, place.member, live=True)
             case EpochLive() if place is not None:
-                place = Place(max(place.epoch, event.epoch), place.member, live=True)
-            case Departed():
-                place = Place(event.epoch, member=False, live=True)
+                place = replace(place, live=True)
+            case Departed() | BranchDropped():
+                place = Place(event.epoch, log, member=False, live=True)
             case _:
                 pass
     return place
@@ -123,56 +171,72 @@ def place_of(node: Node, group: GroupId) -> Place | None:
 
 @dataclass(slots=True)
 class History:
-    """A group's log as all nodes told of it; two values for an epoch are a fork."""
+    """A group's logs as all nodes told of them, each named by its last hash; two are a fork.
+
+    A log is in one epoch only, so its hash says which.
+    """
 
     hashes: dict[int, set[LogHash]] = field(default_factory=dict[int, set[LogHash]])
-    members: dict[int, set[Members]] = field(default_factory=dict[int, set[Members]])
-    devices: dict[int, set[Devices]] = field(default_factory=dict[int, set[Devices]])
+    parents: dict[LogHash, LogHash] = field(default_factory=dict[LogHash, LogHash])
+    members: dict[LogHash, Members] = field(default_factory=dict[LogHash, Members])
+    devices: dict[LogHash, Devices] = field(default_factory=dict[LogHash, Devices])
     revoked: set[DeviceId] = field(default_factory=set[DeviceId])  # gone, though not their account
 
     @property
     def head(self) -> int:
         """The last epoch anybody told of."""
-        return max(self.members, default=0)
+        return max(self.hashes, default=0)
 
-    def was_in(self, device: DeviceId, epoch: int) -> bool:
-        """Whether a device is in an epoch, by any branch; True where nobody told of it."""
-        told = self.devices.get(epoch)
-        return told is None or any(device in each for each in told)
+    def was_in(self, device: DeviceId, epoch: int, log: LogHash | None = None) -> bool:
+        """Whether a device is in an epoch, of a log or of any; True where nobody told of it."""
+        logs = self.hashes.get(epoch, ()) if log is None else (log,)
+        several = [self.devices[each] for each in logs if each in self.devices]
+        return not several or any(device in each for each in several)
+
+    def line(self, log: LogHash) -> list[LogHash]:
+        """A log and those it goes on from, as far as they were told of."""
+        found = [log]
+        while (log := self.parents.get(log, log)) != found[-1]:
+            found.append(log)
+        return found
+
+    def ever_in(self, device: DeviceId, log: LogHash) -> bool:
+        """Whether a device is in some epoch of a log."""
+        return any(device in self.devices.get(each, ()) for each in self.line(log))
 
 
 def history(world: Evidence, group: GroupId) -> History:
     """Fold what was told."""
     found = History()
     founders: set[AccountId] = set()
-    changes: dict[int, set[Change]] = {}
+    changes: dict[LogHash, Change] = {}
+    roots: set[LogHash] = set()
     for node in world.devices.values():
-        for event in told(node, group):
+        for each in followed(node, group):
+            event = each.event
             if isinstance(event, GroupJoined) and event.epoch == 0:
                 founders.add(event.by)
-            if isinstance(event, MembershipChanged):
+                roots.add(event.log_hash)
+            if isinstance(event, GroupJoined | MembershipChanged | EpochLive):
                 found.hashes.setdefault(event.epoch, set()).add(event.log_hash)
-                change = Change(event.added, event.removed, event.came, event.went)
-                changes.setdefault(event.epoch, set()).add(change)
+            if isinstance(event, MembershipChanged):
+                changes[event.log_hash] = Change(event.added, event.removed, event.came, event.went)
                 found.revoked.update(() if event.removed else event.went)
+                if each.parent is not None:
+                    found.parents[event.log_hash] = each.parent
     if founders:
-        found.members[0] = {frozenset(founders)}
         own = {node.device for node in world.devices.values() if node.account in founders}
         spoke = {node.device for node in world.devices.values() if told(node, group)}
-        found.devices[0] = {frozenset(own & spoke - _later(changes))}
-    for epoch in sorted(changes):
-        if epoch - 1 in found.members:
-            several = changes[epoch]
-            found.members[epoch] = {
-                each.difference(one.removed).union(one.added)
-                for each in found.members[epoch - 1]
-                for one in several
-            }
-            found.devices[epoch] = {
-                each.difference(one.went).union(one.came)
-                for each in found.devices[epoch - 1]
-                for one in several
-            }
+        first = frozenset(own & spoke - _later(found, changes))
+        found.members = dict.fromkeys(roots, frozenset(founders))
+        found.devices = dict.fromkeys(roots, first)
+    for epoch in sorted(found.hashes):
+        for log in sorted(found.hashes[epoch]):
+            parent, change = found.parents.get(log), changes.get(log)
+            if change is not None and parent in found.members:
+                members, devices = found.members[parent], found.devices[parent]
+                found.members[log] = members.difference(change.removed).union(change.added)
+                found.devices[log] = devices.difference(change.went).union(change.came)
     return found
 
 
@@ -186,12 +250,12 @@ class Change:
     went: tuple[DeviceId, ...]
 
 
-def _later(changes: Mapping[int, set[Change]]) -> set[DeviceId]:
+def _later(found: History, changes: Mapping[LogHash, Change]) -> set[DeviceId]:
     """The devices that came after genesis, whose own devices no event names."""
     later: set[DeviceId] = set()
     first: set[DeviceId] = set()
-    for epoch in sorted(changes):
-        for one in changes[epoch]:
+    for epoch in sorted(found.hashes):
+        for one in (changes[log] for log in sorted(found.hashes[epoch]) if log in changes):
             later |= set(one.came) - first
             first |= set(one.went) - later
     return later
@@ -204,9 +268,12 @@ __all__ = [
     "Members",
     "Node",
     "Place",
+    "Shown",
+    "Told",
+    "followed",
     "history",
     "place_of",
-    "received",
     "settled",
+    "shown",
     "told",
 ]

@@ -11,7 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from groupcrypt.protocol.events import Departed, Forked, Gap, Held, MessageFailed, Missing
+from groupcrypt.protocol.events import (
+    Departed,
+    Gap,
+    Held,
+    MessageFailed,
+    MessageReceived,
+    Missing,
+)
 from groupcrypt.protocol.identifiers import DeviceId, GroupId
 from groupcrypt.testing.checkers.evidence import (
     Evidence,
@@ -19,8 +26,8 @@ from groupcrypt.testing.checkers.evidence import (
     Node,
     history,
     place_of,
-    received,
     settled,
+    shown,
     told,
 )
 
@@ -33,8 +40,8 @@ class OneLog:
 
     def complaints(self, world: Evidence, group: GroupId) -> list[str]:
         found = history(world, group)
-        forks = [epoch for epoch, hashes in found.hashes.items() if len(hashes) > 1]
-        sets = [epoch for epoch, members in found.members.items() if len(members) > 1]
+        forks = sorted(epoch for epoch, logs in found.hashes.items() if len(logs) > 1)
+        sets = [e for e in forks if len({found.members.get(each) for each in found.hashes[e]}) > 1]
         return [f"epoch {epoch} has more than one log" for epoch in forks] + [
             f"epoch {epoch} has more than one set of members" for epoch in sets
         ]
@@ -70,26 +77,28 @@ class Delivery:
 
     def complaints(self, world: Evidence, group: GroupId) -> list[str]:
         found: list[str] = []
-        log, sent = history(world, group), settled(world, group)
+        log = history(world, group)
         for name, node in world.devices.items():
             if name in self.without:
                 continue
-            shown = received(node, group)
-            counts = Counter(event.message for event in shown)
+            got = shown(node, group)
+            counts = Counter(each.message for each in got)
             found += [f"{name} got a message {n} times" for n in counts.values() if n > 1]
-            epochs = {event.message: event.epoch for event in shown}
+            places = {each.message: each for each in got}
             excused = _told_of_a_hole(node, group)
             keyless = _keyless(node, group, log)
-            for message, (sender, epoch) in sent.items():
+            for sender, sent in settled(world, group):
                 if sender == name or sender in self.without:
                     continue
-                got = epochs.get(message)
-                if not log.was_in(node.device, epoch) or got == epoch:
+                place = places.get(sent.message)
+                was_in = log.was_in(node.device, sent.epoch, sent.log)
+                if not was_in or (place is not None and place.same(sent)):
                     continue
-                key = (world.devices[sender].device, epoch)
-                lost = excused(epoch) or key in keyless
-                if got is not None or not lost:
-                    found.append(f"{name}: a message of {sender} in epoch {epoch} in {got}")
+                key = (world.devices[sender].device, sent.epoch)
+                if place is None and (excused(sent.epoch) or key in keyless):
+                    continue
+                where = None if place is None else place.epoch
+                found.append(f"{name}: a message of {sender} in epoch {sent.epoch} in {where}")
         return found
 
 
@@ -110,20 +119,24 @@ def _keyless(node: Node, group: GroupId, log: History) -> set[tuple[DeviceId, in
         and event.device is not None
         and (event.device in log.revoked or node.device in log.revoked)
     }
-    return waited - {(event.device, event.epoch) for event in received(node, group)}
+    return waited - {
+        (event.device, event.epoch)
+        for event in told(node, group)
+        if isinstance(event, MessageReceived)
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Nobody was shown a message of an epoch it is not a member of."""
+    """Nobody was shown a message of an epoch of a log that it is not in."""
 
     def complaints(self, world: Evidence, group: GroupId) -> list[str]:
         log = history(world, group)
         return [
-            f"{name} read epoch {event.epoch}"
+            f"{name} read epoch {each.epoch}"
             for name, node in world.devices.items()
-            for event in received(node, group)
-            if not log.was_in(node.device, event.epoch)
+            for each in shown(node, group)
+            if not log.was_in(node.device, each.epoch, each.log)
         ]
 
 
@@ -135,7 +148,7 @@ class NoLoss:
 
     def complaints(self, world: Evidence, group: GroupId) -> list[str]:
         found: list[str] = []
-        known = settled(world, group)
+        known = {each.message for _, each in settled(world, group)}
         for message, (sender, where) in world.sent.items():
             if where != group or sender in self.without or message in known:
                 continue
@@ -148,26 +161,9 @@ class NoLoss:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """After a split that letters crossed: somebody who follows another log than others was told."""
-
-    def complaints(self, world: Evidence, group: GroupId) -> list[str]:
-        if not OneLog().complaints(world, group):
-            return []
-        places = [place_of(node, group) for node in world.devices.values()]
-        members = [place for place in places if place is not None and place.member]
-        # Who was told may have departed since: the kept branch let it go.
-        everybody = world.devices.values()
-        if any(isinstance(e, Forked) for node in everybody for e in told(node, group)):
-            return []
-        return [f"a fork among {len(members)} members that nobody was told of"]
-
-
 __all__ = [
     "Agreement",
     "Delivery",
-    "Detection",
     "Exclusion",
     "NoLoss",
     "OneLog",

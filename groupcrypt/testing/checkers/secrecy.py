@@ -95,9 +95,9 @@ class Coalition:
         found: list[str] = []
         known: dict[frozenset[DeviceId], Adversary] = {}
         for record in self.watch.records(self.tape, group):
-            epoch = record.place.epoch
+            epoch, log_hash = record.place.epoch, record.place.log_hash
             outside = frozenset(
-                device for device in self.watch.knows if not log.was_in(device, epoch)
+                device for device in self.watch.knows if not log.was_in(device, epoch, log_hash)
             )
             if outside not in known:
                 known[outside] = together(self.watch.knows[each] for each in sorted(outside))
@@ -126,8 +126,8 @@ class Thief:
             copy.adopt(device.receive(copy.state, record, now=self.at, entropy=entropy))
         self.knows.think()
 
-    def healed(self, group: GroupId) -> int | None:
-        """The epoch that an update opened which the victim made since; None: not healed."""
+    def healed(self, group: GroupId) -> MembershipChanged | None:
+        """The update that the victim made since and that took effect; None: not healed."""
         held = device.load(self.rows).groups.get(group)
         pending = None if held is None else held.core.pending
         stolen = (
@@ -137,7 +137,7 @@ class Thief:
             if isinstance(event, MembershipChanged) and event.group == group:
                 own = event.device == self.victim.device and event.log_hash != stolen
                 if own and event.operation == "update":
-                    return event.epoch
+                    return event
         return None
 
 
@@ -153,7 +153,10 @@ def _unread(copy: Device, tape: Tape) -> TopicRecord | None:
 
 @dataclass(frozen=True, slots=True)
 class Healing:
-    """From the epoch that its own update opened on, a thief of a device opens nothing more."""
+    """From the epoch that its own update opened on, a thief of a device opens nothing more.
+
+    But in a log in which another entry stands in that place.
+    """
 
     watch: Watch
     tape: Tape
@@ -163,24 +166,28 @@ class Healing:
         """Of each thief, whether he is shut out and since when."""
         found: list[str] = []
         for thief in self.thieves:
-            epoch = thief.healed(group)
-            end = "not healed" if epoch is None else f"healed in epoch {epoch}"
+            healed = thief.healed(group)
+            end = "not healed" if healed is None else f"healed in epoch {healed.epoch}"
             found.append(f"{thief.victim.name}: {end}")
         return found
 
     def complaints(self, world: Evidence, group: GroupId) -> list[str]:
-        del world  # what is opened decides, not what was told
         found: list[str] = []
+        log = history(world, group)
         records = self.watch.records(self.tape, group)
         for thief in self.thieves:
             healed = thief.healed(group)
             if healed is None:
                 continue
             thief.listen(self.tape)
+            name, epoch = thief.victim.name, healed.epoch
+            others = log.hashes[epoch] - {healed.log_hash}
             found += [
-                f"{thief.victim.name} healed in epoch {healed}: a thief opened {record.place.epoch}"
+                f"{name} healed in epoch {epoch}: a thief opened {record.place.epoch}"
                 for record in records
-                if record.place.epoch >= healed and thief.knows.attack(record).contents
+                if record.place.epoch >= epoch
+                and others.isdisjoint(log.line(record.place.log_hash))
+                and thief.knows.attack(record).contents
             ]
         return found
 

@@ -21,22 +21,15 @@ from groupcrypt.testing.checkers import (
     NoLoss,
     OneLog,
 )
-from groupcrypt.testing.world.actions import Fork, Reorder, Rewind
 from groupcrypt.testing.world.world import World
-
-SPLITS = (Fork, Reorder, Rewind)
 
 
 def asked_of(world: World) -> tuple[str, ...]:
     """The properties that have to hold in a world like this, by name."""
-    asked = ["key use", "durability", "silent frame", "leak", "exclusion"]
-    if not any(isinstance(action, SPLITS) for action in world.script):
-        asked += ["one log", "healing"]
-    elif any(isinstance(action, Fork) for action in world.script):
-        asked += ["detection"]
-    if not world.broken:
-        asked += ["agreement", "delivery", "no loss"]
-    return tuple(asked)
+    asked = ("key use", "durability", "silent frame", "leak", "exclusion", "healing")
+    if world.broken:
+        return (*asked, "detection")
+    return (*asked, "one log", "agreement", "delivery", "no loss")
 
 
 def judge(world: World) -> list[str]:
@@ -47,7 +40,10 @@ def judge(world: World) -> list[str]:
     found += _named("leak", leaked(world))
     for group in world.groups.values():
         found += always(world, group)
-        found += [] if world.broken else at_rest(world, group)
+        if world.broken:
+            found += _named("detection", Detection().complaints(world, group))
+        else:
+            found += at_rest(world, group)
     return found
 
 
@@ -56,20 +52,16 @@ def always(world: World, group: GroupId) -> list[str]:
     tape = world.server.tape
     found = _named("exclusion", Exclusion().complaints(world, group))
     found += _named("exclusion", Coalition(world.watch, tape).complaints(world, group))
-    if not any(isinstance(action, SPLITS) for action in world.script):
-        found += _named("one log", OneLog().complaints(world, group))
-        healing = Healing(world.watch, tape, world.thieves)
-        found += _named("healing", healing.complaints(world, group))
-    elif any(isinstance(action, Fork) for action in world.script):
-        found += _named("detection", Detection().complaints(world, group))
-    return found
+    healing = Healing(world.watch, tape, world.thieves)
+    return found + _named("healing", healing.complaints(world, group))
 
 
 def at_rest(world: World, group: GroupId) -> list[str]:
     """What has to have come."""
     restored = {name for name, host in world.devices.items() if host.restored}
     without = world.liars | restored
-    found = _named("agreement", Agreement(without).complaints(world, group))
+    found = _named("one log", OneLog().complaints(world, group))
+    found += _named("agreement", Agreement(without).complaints(world, group))
     found += _named("delivery", Delivery(without).complaints(world, group))
     return found + _named("no loss", NoLoss(without).complaints(world, group))
 

@@ -10,11 +10,12 @@ Rules of this file:
 What an action does is in `doing`, what had to hold is asked by `judge`.
 """
 
+from itertools import permutations
 from typing import Final, Self
 
 from groupcrypt.errors import LocalError, RemoteError
 from groupcrypt.testing.trace import WORLD
-from groupcrypt.testing.world.actions import BREAKING, Action, Leap, Send
+from groupcrypt.testing.world.actions import BREAKING, Action, Leap, Send, SendDirect
 from groupcrypt.testing.world.doing import do
 from groupcrypt.testing.world.host import Broken
 from groupcrypt.testing.world.network import CALM, Faults
@@ -74,20 +75,22 @@ class World(Stage):
                 steps, moved = self.steps, self.now
             if self.steps - started > limit * len(self.devices):
                 raise Broken("the world does not come to rest")
-        if self.server.branches and not self._crossed:
+        if self.broken and not self._crossed:
             self._crossed = True
             self._cross()
             self.settle(quiet, limit)
         return self
 
     def _cross(self) -> None:
-        """Letters go over a split of the server: then it has to be noticed.
+        """Everybody writes to everybody: where the server split a group, it has to be noticed.
 
-        Whoever speaks in a new epoch gives its chain to all, with what it holds for the log.
+        A letter says where its sender stands, in whatever group it shares with its reader.
         """
         for label in self.groups:
             for name in tuple(self.devices):
                 self.play(Send(name, label, f"{name} asks how it goes"))
+        for name, other in permutations(tuple(self.devices), 2):
+            self.play(SendDirect(name, other, f"{name} asks {other} how it goes"))
 
     def mend(self) -> None:
         """No more faults; everybody is on. Clocks stay as wrong as they are."""
