@@ -5,7 +5,7 @@ Rules of this file:
 - Who was told, not what became of it: which branch is kept is judged where members agree.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -31,6 +31,8 @@ class Detection:
     And who drops a branch was told that there is another.
     """
 
+    without: Collection[str] = frozenset()
+
     def complaints(self, world: Evidence, group: GroupId) -> list[str]:
         log, nodes = history(world, group), world.devices
         lines = _lines(world, group, log)
@@ -39,7 +41,7 @@ class Detection:
             for name, node in nodes.items()
             if _dropped(node, group) - _forks(node, group)
         ]
-        for one, other in permutations(lines, 2):
+        for one, other in permutations((name for name in lines if name not in self.without), 2):
             epoch = _parted(lines[one], lines[other])
             write = _writes(log, nodes[one], lines[one], nodes[other], lines[other])
             known = _forks(nodes[one], group) | _forks(nodes[other], group)

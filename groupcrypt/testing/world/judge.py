@@ -41,7 +41,7 @@ def judge(world: World) -> list[str]:
     for group in world.groups.values():
         found += always(world, group)
         if world.broken:
-            found += _named("detection", Detection().complaints(world, group))
+            found += _named("detection", Detection(restored(world)).complaints(world, group))
         else:
             found += at_rest(world, group)
     return found
@@ -58,12 +58,16 @@ def always(world: World, group: GroupId) -> list[str]:
 
 def at_rest(world: World, group: GroupId) -> list[str]:
     """What has to have come."""
-    restored = {name for name, host in world.devices.items() if host.restored}
-    without = world.liars | restored
+    without = world.liars | restored(world)
     found = _named("one log", OneLog().complaints(world, group))
     found += _named("agreement", Agreement(without).complaints(world, group))
     found += _named("delivery", Delivery(without).complaints(world, group))
     return found + _named("no loss", NoLoss(without).complaints(world, group))
+
+
+def restored(world: World) -> set[str]:
+    """Who went on with an old store: letters to and from it may be lost for a day (spec 07.4)."""
+    return {name for name, host in world.devices.items() if host.restored}
 
 
 def leaked(world: World) -> list[str]:
