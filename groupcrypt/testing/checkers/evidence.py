@@ -200,10 +200,6 @@ class History:
             found.append(log)
         return found
 
-    def ever_in(self, device: DeviceId, log: LogHash) -> bool:
-        """Whether a device is in some epoch of a log."""
-        return any(device in self.devices.get(each, ()) for each in self.line(log))
-
 
 def history(world: Evidence, group: GroupId) -> History:
     """Fold what was told."""

@@ -27,8 +27,8 @@ Line = Sequence[LogHash]  # a log, by the hash in each epoch
 class Detection:
     """Of two that write to each other and whose logs part, one was told from which epoch on.
 
-    Those write to each other of whom one has the other in its group, and was in the other's once.
-    And who drops a branch was told that there is another.
+    Those write to each other of whom one has the other in its group, if both were in before; not
+    devices of one account (10.9). And who drops a branch was told that there is another.
     """
 
     without: Collection[str] = frozenset()
@@ -43,9 +43,9 @@ class Detection:
         ]
         for one, other in permutations((name for name in lines if name not in self.without), 2):
             epoch = _parted(lines[one], lines[other])
-            write = _writes(log, nodes[one], lines[one], nodes[other], lines[other])
-            known = _forks(nodes[one], group) | _forks(nodes[other], group)
-            if write and epoch is not None and epoch not in known:
+            if epoch is None or epoch in _forks(nodes[one], group) | _forks(nodes[other], group):
+                continue
+            if _writes(log, nodes[one], nodes[other], lines[one], epoch):
                 found.append(f"{one} and {other} part in epoch {epoch}, and nobody told them")
         return found
 
@@ -68,9 +68,12 @@ def _parted(one: Line, other: Line) -> int | None:
     return next((epoch for epoch, (mine, theirs) in pairs if mine != theirs), None)
 
 
-def _writes(log: History, one: Node, line: Line, other: Node, theirs: Line) -> bool:
+def _writes(log: History, one: Node, other: Node, line: Line, epoch: int) -> bool:
+    """Whether both were in where the logs part, and one still has the other in its group."""
+    common = line[epoch - 1] if epoch else None
+    both = all(log.was_in(each.device, epoch - 1, common) for each in (one, other))
     has = log.was_in(other.device, len(line) - 1, line[-1])
-    return has and log.ever_in(one.device, theirs[-1]) and one.account != other.account
+    return both and has and one.account != other.account
 
 
 def _forks(node: Node, group: GroupId) -> set[int]:
