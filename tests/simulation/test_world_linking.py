@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from groupcrypt.protocol import device
 from groupcrypt.protocol.events import DeviceLinked, GroupJoined, MessageReceived
 from groupcrypt.protocol.identifiers import GroupId
-from groupcrypt.testing.checkers import Agreement, Coalition, Delivery, Exclusion
+from groupcrypt.testing.checkers import Agreement, Coalition, Delivery, Exclusion, history
 from groupcrypt.testing.checkers.secrecy import together
 from groupcrypt.testing.world import Case, Driver, World, judge, played, read_case
 from groupcrypt.testing.world.actions import (
@@ -16,6 +15,7 @@ from groupcrypt.testing.world.actions import (
     Kill,
     Link,
     Point,
+    Restore,
     Revoke,
     Script,
     Send,
@@ -186,7 +186,18 @@ def test_a_device_that_was_there_at_the_founding_is_a_first_one() -> None:
     joined = [each for each in made.devices["tablet"].events if isinstance(each, GroupJoined)]
     assert [each.epoch for each in joined] == [0]
     assert shown(made, "alice") == ["from the first epoch"]
-    made.devices["alice"].events = []
-    assert Delivery().complaints(made, made.groups["g1"]) == []  # nobody told that it was founded
-    held = device.load(made.devices["alice"].rows)
-    assert len(held.groups) == 1
+
+
+def test_a_group_whose_founding_nobody_remembers_is_not_judged_by_it() -> None:
+    """Its founder goes on with a store of before."""
+    made = World(7, "alice bob").play(
+        Found("alice", "g1"),
+        Add("alice", "g1", "bob"),
+        Wait(20.0),
+        Restore("alice", 40),
+        Wait(20.0),
+        Send("bob", "g1", "hello"),
+    )
+    assert judge(made.settle()) == []
+    log = history(made, made.groups["g1"])
+    assert (log.knows(0), log.knows(1), log.members) == (False, False, {})

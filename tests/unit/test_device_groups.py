@@ -1,4 +1,4 @@
-"""The groups of a device by topic and by time (spec 12.3): an index made from them alone."""
+"""The groups of a device: by topic and by time, joined late; who is answered where (spec 12.3)."""
 
 from dataclasses import replace
 
@@ -6,10 +6,11 @@ import pytest
 
 from groupcrypt.protocol import device
 from groupcrypt.protocol import group as rules
-from groupcrypt.protocol.device import post
+from groupcrypt.protocol.device import post, records
 from groupcrypt.protocol.device.groups import Groups, readings_of
-from groupcrypt.protocol.device.state import SentPayload, Work
-from groupcrypt.protocol.group import GroupState
+from groupcrypt.protocol.device.state import SentPayload, Step, Work
+from groupcrypt.protocol.events import Gap, GroupJoined
+from groupcrypt.protocol.group import GroupState, LetterKind
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import GroupId
 from groupcrypt.testing.entropy import SeededEntropy
@@ -119,3 +120,65 @@ def test_a_payload_names_the_groups_of_a_step_in_one_order() -> None:
     peer = actor.state.peers[other]
     payload = post._payload(work, other, peer.core, SentPayload(1, work.ms, ()))
     assert [line.group for line in payload.heads] == sorted(groups)
+
+
+# --- joining late -----------------------------------------------------------------------------
+
+
+def late_world() -> tuple[Simulation, GroupId]:
+    """Alice added carol and went away before she welcomed her; bob, two epochs later, writes."""
+    world = Simulation(4, "alice bob carol")
+    group = world.group_with("alice", "bob")
+    world.introduce("alice", "carol")
+    world.add("alice", group, "carol")
+    world.settle_uploads(world.devices["alice"])
+    world.devices["alice"].online = False
+    world.settle()
+    world.send("bob", group, "not read by carol")
+    world.devices["carol"].online = False  # or she would ask bob already
+    world.settle()
+    for name in ("laptop", "tablet"):
+        world.link("bob", name)
+        world.settle()
+    world.devices["carol"].online = True
+    return world, group
+
+
+@pytest.mark.spec("10.2-6")
+def test_who_is_welcomed_late_is_told_what_it_does_not_read() -> None:
+    world, group = late_world()
+    carol = world.devices["carol"]
+    world.send("bob", group, "read by carol")
+    world.settle()
+    assert world.texts("carol", group)[-1] == "read by carol"
+    head = carol.state.groups[group].core.head
+    gaps = [each for each in carol.events if isinstance(each, Gap)]
+    joined = [each.epoch for each in carol.events if isinstance(each, GroupJoined)]
+    assert joined == [head]
+    assert gaps == [Gap(group, 2, head - 1)]
+    for name in ("laptop", "tablet"):  # they were added by the epochs that they start at
+        assert not any(isinstance(each, Gap) for each in world.devices[name].events)
+
+
+# --- answering --------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("12.3-12")
+def test_who_began_a_session_is_answered_on_it() -> None:
+    """Alice was never told where bob's bundle lies."""
+    world = Simulation(5, "alice bob")
+    world.introduce("bob", "alice")
+    world.send_direct("bob", "alice", "hello")
+    world.settle()
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    assert bob.account not in alice.state.people
+    work = Work(alice.state, world.now, SeededEntropy(6))
+    post.queue(work, bob.device, bob.account, LetterKind.PING, b"")
+    post.seal_all(work)
+    peer = work.state.peers[bob.device]
+    assert (peer.core.first, peer.waiting) == (None, ())
+    assert device.wanted(work.state, now=world.now) == {}
+    alice.adopt(Step(work.state, records.diff(alice.state, work.state), ()))
+    heard = bob.state.peers[alice.device].core.heard
+    world.settle()
+    assert bob.state.peers[alice.device].core.heard == heard + 1

@@ -7,17 +7,18 @@ import pytest
 
 from groupcrypt.errors import InvalidLink, NotPermitted, RemoteError, UnknownDevice
 from groupcrypt.protocol import device, identity, wire
-from groupcrypt.protocol.broadcast import Append, TopicKind
+from groupcrypt.protocol.broadcast import Append, Page, Read, SlotGet, SlotValue, TopicKind
 from groupcrypt.protocol.content import TextContent, write_content
 from groupcrypt.protocol.device import people
 from groupcrypt.protocol.device.account import own_list, own_record
 from groupcrypt.protocol.device.linking import NewDevice
-from groupcrypt.protocol.device.state import Step, TopicRecord
+from groupcrypt.protocol.device.state import DeviceState, Step, TopicRecord
 from groupcrypt.protocol.events import DirectReceived, DirectSent, MembershipChanged
 from groupcrypt.protocol.group import LetterKind
 from groupcrypt.protocol.group.letters import Contacts, Sent
 from groupcrypt.protocol.identifiers import GroupId, TopicId
 from groupcrypt.protocol.identity import make_device_list
+from groupcrypt.protocol.membership import member_since
 from groupcrypt.protocol.primitives import SigningKey
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.simulation import PIN, Device, Faults, Simulation
@@ -105,6 +106,25 @@ def test_a_linked_device_is_listed_and_reads_from_then_on() -> None:
     world.settle()
     assert len(alice.state.groups) == 2
     laptop.restart()
+
+
+@pytest.mark.spec("10.2-6")
+def test_a_log_tells_since_when_a_device_is_a_member() -> None:
+    world, group = linked_world()
+    alice, bob, laptop = (world.devices[name] for name in ("alice", "bob", "laptop"))
+
+    def since(one: Device) -> int:
+        return member_since(alice.state.groups[group].log, one.account, one.device)
+
+    assert (since(alice), since(bob), since(laptop)) == (0, 1, 2)
+    world.link("alice", "tablet")
+    world.settle()
+    world.remove("alice", group, "bob")
+    world.settle()
+    world.add("alice", group, "bob")
+    world.settle()
+    names = ("alice", "bob", "laptop", "tablet")
+    assert [since(world.devices[name]) for name in names] == [0, 5, 2, 3]
 
 
 @pytest.mark.spec("12.9-1")
@@ -408,6 +428,43 @@ def test_the_code_depends_on_everything_in_the_text() -> None:
         replace(text, server_key=b"\1" * 32),
     ]
     assert len({each.code for each in (text, *changed)}) == 8
+
+
+@pytest.mark.spec("12.10-4")
+def test_a_revoked_device_asks_nobody_for_a_secret_and_is_out() -> None:
+    world, group = linked_world()
+    alice, laptop = world.devices["alice"], world.devices["laptop"]
+    laptop.online = False
+    world.update("bob", group)
+    world.settle()
+    topic = device.subscriptions(laptop.state)[2]
+    read = Read(topic.read_token, topic.write_hash, topic.after, 9, topic.kind)
+    page = world.server.answer(read, now=int(world.now))
+    assert isinstance(page, Page)
+    for entry in page.entries:  # and not its mailbox: the secret got lost
+        record = TopicRecord(topic.topic, entry.seq, entry.prev, entry.mid, entry.body)
+        laptop.adopt(receive(world, "laptop", record))
+    assert laptop.state.groups[group].head.keys is None
+    world.revoke("alice", "laptop")
+    world.settle_uploads(alice)
+    held = world.server.answer(SlotGet(device.card(alice.state).slot_name), now=int(world.now))
+    assert isinstance(held, SlotValue)
+
+    def later(state: DeviceState) -> Step:
+        """What the device does when it is time to ask for the secret."""
+        return device.tick(state, now=device.next_tick(state), entropy=SeededEntropy(10))
+
+    asks = later(laptop.state)
+    assert asks.state.groups[group].core.asked_at is not None
+    told = device.record_arrived(
+        asks.state, laptop.account, held, now=world.now, entropy=SeededEntropy(11)
+    )
+    assert kinds(told.events) == ["DeviceRevoked"]
+    assert told.state.groups[group].member
+    out = later(told.state)
+    assert "Departed" in kinds(out.events)
+    assert not out.state.groups[group].member
+    assert uploads(out.state, TopicKind.MAILBOX) == uploads(told.state, TopicKind.MAILBOX)
 
 
 @pytest.mark.spec("02.8-2", "02.8-3")

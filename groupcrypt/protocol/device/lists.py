@@ -54,6 +54,15 @@ def follow(core: DeviceCore, turn: Turn) -> None:
             return
 
 
+def let_go(core: DeviceCore, turn: Turn) -> None:
+    """On a revoked device: a group whose secret it would have to ask for is over (spec 12.10)."""
+    stuck = turn.group.member and groups.lacks_secret(turn.group)
+    if stuck and core.linking is None:
+        listed = stored_device_list(core.device_list)
+        if turn.me.device not in ids(listed):
+            groups.depart(turn, listed.account)
+
+
 def adopt(work: Work, listed: DeviceList, entries: tuple[DeviceEntry, ...], name: str) -> None:
     """Take a list of the own account, which follows the one held; devices it drops are gone."""
     core, before = work.state.core, own.own_list(work.state)

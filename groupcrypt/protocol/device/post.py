@@ -146,7 +146,14 @@ def seal_all(work: Work) -> None:
 
 
 def _usable(peer: Peer) -> bool:
-    return isinstance(peer.session, (AwaitingReply, Established)) and peer.core.first is not None
+    return isinstance(peer.session, (AwaitingReply, Established)) and address(peer) is not None
+
+
+def address(peer: Peer) -> Address | None:
+    """Where to write to a device; of one that began the session itself only the second is known."""
+    if isinstance(peer.session, Established) and peer.core.second is not None:
+        return peer.core.second
+    return peer.core.first
 
 
 def _seal(work: Work, device: DeviceId, peer: Peer) -> None:
@@ -167,7 +174,7 @@ def _seal(work: Work, device: DeviceId, peer: Peer) -> None:
         except Exhausted:
             work.set_peer(device, replace(peer, session=pairwise.wedge(session, work.now)))
             return
-        _append(work, core, session, envelope)
+        _append(work, peer, envelope)
         unacked[sent.serial] = sent
     while len(unacked) > MAX_UNACKED:
         del unacked[min(unacked)]
@@ -199,15 +206,11 @@ def _greeting(work: Work) -> Item:
     return Item(LetterKind.MAILBOX, wire.encode(mine), None, work.ms)
 
 
-def _append(work: Work, core: PeerCore, session: pairwise.Session, envelope: bytes) -> None:
-    address = core.first
-    if isinstance(session, Established) and core.second is not None:
-        address = core.second
-    assert address is not None  # `_usable`
+def _append(work: Work, peer: Peer, envelope: bytes) -> None:
+    to = address(peer)
+    assert to is not None  # `_usable`
     mid = work.entropy(16)
-    request = Append(
-        address.write_token, address.read_hash, mid, envelope, LETTER_SECONDS, TopicKind.MAILBOX
-    )
+    request = Append(to.write_token, to.read_hash, mid, envelope, LETTER_SECONDS, TopicKind.MAILBOX)
     work.post(write_request(0, request), mid=mid)
 
 

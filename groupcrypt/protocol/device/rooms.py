@@ -27,6 +27,7 @@ from groupcrypt.protocol.device.state import Address, InboxRow, OutboxRow, Stray
 from groupcrypt.protocol.events import (
     DirectReceived,
     Event,
+    Gap,
     GroupJoined,
     MessageReceived,
     Rejected,
@@ -50,6 +51,7 @@ from groupcrypt.protocol.group.letters import (
 )
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
 from groupcrypt.protocol.identity import read_account_record
+from groupcrypt.protocol.membership import member_since
 from groupcrypt.protocol.primitives import ZERO32
 
 RECORD_SECONDS = 30 * 24 * 3600
@@ -78,6 +80,7 @@ def run(work: Work, group: GroupId, act: Callable[[Turn], None]) -> None:
     if state is None:
         raise UnknownGroup("no group with this id is held here")
     turn = Turn(state, work.me, work.ms, work.entropy)
+    lists.let_go(work.state.core, turn)
     act(turn)
     if turn.group.roster is not state.roster:
         lists.follow(work.state.core, turn)
@@ -355,12 +358,22 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     epoch, continues = joined.core.head, groups.continued(joined)
     log_hash = joined.hashes[epoch]
     work.events.append(GroupJoined(group, epoch, log_hash, name, account, continues))
+    work.events += _missed(work, joined, state)
     if joined.branches:
         run(work, group, groups.announce)
     run(work, group, lambda turn: lists.follow(work.state.core, turn))
     for stray in mine:
         if stray.kind not in (LetterKind.LOG_PART, LetterKind.WELCOME):
             _give(work, group, stray)
+
+
+def _missed(work: Work, joined: GroupState, before: GroupState | None) -> list[Event]:
+    """A member that starts at a later epoch than the one it was added in reads none between."""
+    first = member_since(joined.log, work.me.account, work.me.device)
+    if before is not None:
+        first = max(first, before.core.head + 1)
+    last = joined.core.head - 1
+    return [Gap(joined.id, first, last)] if first <= last else []
 
 
 def _remember_welcome(work: Work, group: GroupState, device: DeviceId, letter: Welcome) -> None:

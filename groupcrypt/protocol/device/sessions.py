@@ -60,7 +60,7 @@ def _wants_start(peer: Peer, now: float) -> bool:
         return now * 1000 - peer.core.reset_at >= UNANSWERED_MS
     if isinstance(peer.session, Wedged):
         return pairwise.may_reset(peer.session, now)
-    return bool(peer.waiting) and (peer.session is None or peer.core.first is None)
+    return bool(peer.waiting) and (peer.session is None or post.address(peer) is None)
 
 
 def take_request(device: DeviceId, entry: DeviceEntry, held: SlotValue) -> PoolTake:

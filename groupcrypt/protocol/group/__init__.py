@@ -34,6 +34,8 @@ from groupcrypt.protocol.group import (
 from groupcrypt.protocol.group.dropping import rejoined
 from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
+from groupcrypt.protocol.group.past import depart
+from groupcrypt.protocol.group.requests import lacks_secret
 from groupcrypt.protocol.group.rewinds import watch_rewound, watched
 from groupcrypt.protocol.group.sending import proceed, queue, withdraw
 from groupcrypt.protocol.group.state import GroupState, Status, frame_keys, need_keys
@@ -305,6 +307,7 @@ __all__ = [
     "announce",
     "continued",
     "create",
+    "depart",
     "full",
     "heal",
     "heal_now",
@@ -313,6 +316,7 @@ __all__ = [
     "introduce",
     "join",
     "keep",
+    "lacks_secret",
     "leave",
     "next_tick",
     "proceed",

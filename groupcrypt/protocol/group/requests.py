@@ -39,10 +39,15 @@ def ask_secret(turn: Turn) -> None:
     turn.set_core(asked_at=turn.now)
 
 
+def lacks_secret(group: GroupState) -> bool:
+    """Whether the head's secret is not here yet, and may have to be asked for."""
+    return group.core.base != group.core.head and group.head.keys is None
+
+
 def secret_due(group: GroupState) -> int | None:
     """When the head's secret is to be asked for; None if it is not lacking (spec 10.6)."""
     core = group.core
-    if core.base == core.head or group.head.keys is not None:
+    if not lacks_secret(group):
         return None
     if core.asked_at is None:
         return 0

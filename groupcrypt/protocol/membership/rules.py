@@ -11,6 +11,7 @@ Rules of this file:
 `apply` judges what came (`RemoteError`), `draft` what the user wants (`LocalError`).
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from groupcrypt.errors import (
@@ -27,11 +28,17 @@ from groupcrypt.errors import (
     StaleEpoch,
 )
 from groupcrypt.protocol import limits
-from groupcrypt.protocol.identifiers import AccountId, GroupId, LogHash
-from groupcrypt.protocol.identity import LocalIdentity, read_device_list
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash
+from groupcrypt.protocol.identity import (
+    DeviceList,
+    LocalIdentity,
+    read_device_list,
+    stored_device_list,
+)
 from groupcrypt.protocol.membership.accounts import Member, Roster, check_settings, devices_of
 from groupcrypt.protocol.membership.log import (
     AddData,
+    DeviceListData,
     Entry,
     EntryBody,
     GenesisData,
@@ -70,6 +77,33 @@ def apply(roster: Roster | None, raw: bytes) -> Roster:
     if made.members_hash() != body.members_hash:
         raise AuthenticationFailed("an entry states another result than it has")
     return _seal(made, log_hash(roster.log_hash, entry.body))
+
+
+def member_since(log: tuple[bytes, ...], account: AccountId, device: DeviceId) -> int:
+    """The epoch whose entry made a device a member, the last time; of a log that was checked."""
+    found, inside = 0, False
+    for raw in log:
+        body, _ = read_entry(raw)
+        for listed in _lists_in(body):
+            if listed.account == account:
+                inside = inside and body.op not in (Op.GENESIS, Op.ADD)
+                named = any(each.device == device for each in listed.devices)
+                found = body.epoch if named and not inside else found
+                inside = named
+    return found
+
+
+def _lists_in(body: EntryBody) -> Iterator[DeviceList]:
+    """The device lists that an entry brings."""
+    match body.op:
+        case Op.GENESIS:
+            yield stored_device_list(entry_data(GenesisData, body).device_list)
+        case Op.ADD:
+            yield from map(stored_device_list, entry_data(AddData, body).device_lists)
+        case Op.DEVICE_ADD | Op.DEVICE_REMOVE:
+            yield stored_device_list(entry_data(DeviceListData, body).device_list)
+        case _:
+            pass
 
 
 def draft(

@@ -187,11 +187,18 @@ class History:
         """The last epoch anybody told of."""
         return max(self.hashes, default=0)
 
+    def knows(self, epoch: int, log: LogHash | None = None) -> bool:
+        """Whether it was told who is in an epoch; a founder whose store was put back may not."""
+        return bool(self._in(epoch, log))
+
     def was_in(self, device: DeviceId, epoch: int, log: LogHash | None = None) -> bool:
         """Whether a device is in an epoch, of a log or of any; True where nobody told of it."""
-        logs = self.hashes.get(epoch, ()) if log is None else (log,)
-        several = [self.devices[each] for each in logs if each in self.devices]
+        several = self._in(epoch, log)
         return not several or any(device in each for each in several)
+
+    def _in(self, epoch: int, log: LogHash | None) -> list[Devices]:
+        logs = self.hashes.get(epoch, ()) if log is None else (log,)
+        return [self.devices[each] for each in logs if each in self.devices]
 
     def line(self, log: LogHash) -> list[LogHash]:
         """A log and those it goes on from, as far as they were told of."""

@@ -4,6 +4,7 @@ Rules of this file:
 - One class for each property; `complaints` returns texts, and an empty list is a pass.
 - What may never be (`Exclusion`, `OneLog`) holds at any moment; what has to come (`Agreement`,
   `Delivery`, `NoLoss`) holds in a world at rest.
+- Where nobody tells of an epoch any more (a store was put back) it is not known who was in.
 - `without` are nodes to whom nothing is promised: they lie, or their store was put back.
 """
 
@@ -64,7 +65,7 @@ class Agreement:
                 found.append(f"{name} is at epoch {place.epoch} of {log.head}")
             elif place.member and not place.live:
                 found.append(f"{name}'s epoch {place.epoch} never became live")
-            if place.member != log.was_in(node.device, log.head):
+            if log.knows(log.head) and place.member != log.was_in(node.device, log.head):
                 found.append(f"{name} takes itself for {'a' if place.member else 'no'} member")
         return found
 
@@ -91,14 +92,15 @@ class Delivery:
                 if sender == name or sender in self.without:
                     continue
                 place = places.get(sent.message)
-                was_in = log.was_in(node.device, sent.epoch, sent.log)
+                where = sent.epoch, sent.log
+                was_in = log.knows(*where) and log.was_in(node.device, *where)
                 if not was_in or (place is not None and place.same(sent)):
                     continue
                 key = (world.devices[sender].device, sent.epoch)
                 if place is None and (excused(sent.epoch) or key in keyless):
                     continue
-                where = None if place is None else place.epoch
-                found.append(f"{name}: a message of {sender} in epoch {sent.epoch} in {where}")
+                got_in = None if place is None else place.epoch
+                found.append(f"{name}: a message of {sender} in epoch {sent.epoch} in {got_in}")
         return found
 
 
