@@ -7,7 +7,7 @@ Rules of this file:
 from dataclasses import replace
 
 from groupcrypt.protocol import membership, sender_key, wire
-from groupcrypt.protocol.group.entries import SealedEntry
+from groupcrypt.protocol.group.authoring import SealedEntry
 from groupcrypt.protocol.group.secrets import derived_secret
 from groupcrypt.protocol.group.state import Epoch, GroupState, frame_keys, need_keys
 from groupcrypt.protocol.identity import LocalIdentity

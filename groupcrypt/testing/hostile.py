@@ -27,7 +27,7 @@ from groupcrypt.protocol.broadcast import TopicKind as Kind
 from groupcrypt.protocol.device import post, records
 from groupcrypt.protocol.device.state import DeviceState, Step, TopicRecord, Work
 from groupcrypt.protocol.events import Event, Rejected
-from groupcrypt.protocol.group.entries import SealedEntry
+from groupcrypt.protocol.group.authoring import SealedEntry
 from groupcrypt.protocol.group.state import GroupState, frame_keys, need_keys
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
 from groupcrypt.protocol.identity import LocalIdentity

@@ -15,7 +15,7 @@ from groupcrypt.protocol.device.post import Payload
 from groupcrypt.protocol.device.state import Address, Step, TopicRecord
 from groupcrypt.protocol.events import Event, Rejected
 from groupcrypt.protocol.group import LetterKind, letters
-from groupcrypt.protocol.group.entries import SealedEntry
+from groupcrypt.protocol.group.authoring import SealedEntry
 from groupcrypt.protocol.group.rows import GroupCore
 from groupcrypt.protocol.identifiers import GroupId
 from groupcrypt.testing import simulation

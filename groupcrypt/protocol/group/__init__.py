@@ -6,10 +6,10 @@ Rules of this file:
 - Input from others never raises: it ends as an event or nothing, and a refused record changes only
   the position read up to.
 
-The epochs themselves are in `epochs`, what is kept of them in `past`, entries and confirms in
-`entries`, frames in `messages`, own ones in `sending`, what members saw of each other in
-`heads`, letters in `inbound`, joining in `welcome`, being taken forward in `jump`, what follows
-when members were shown different logs in `forks`.
+The epochs themselves are in `epochs`, what is kept of them in `past`, own changes in `authoring`,
+entries and confirms in `entries`, frames in `messages`, own ones in `sending`, what members saw of
+each other in `heads`, letters in `inbound`, joining in `welcome`, being taken forward in `jump`,
+what follows when members were shown different logs in `forks`.
 """
 
 from dataclasses import replace
@@ -18,6 +18,7 @@ from groupcrypt.errors import RemoteError
 from groupcrypt.protocol import limits, membership, sender_key, wire
 from groupcrypt.protocol.events import Rejected, Withheld
 from groupcrypt.protocol.group import (
+    authoring,
     entries,
     forks,
     inbound,
@@ -31,8 +32,8 @@ from groupcrypt.protocol.group import (
     silence,
     topics,
 )
+from groupcrypt.protocol.group.authoring import propose
 from groupcrypt.protocol.group.dropping import rejoined
-from groupcrypt.protocol.group.entries import propose
 from groupcrypt.protocol.group.letters import LetterKind
 from groupcrypt.protocol.group.past import depart
 from groupcrypt.protocol.group.requests import lacks_secret
@@ -86,7 +87,7 @@ def _receive(turn: Turn, seq: int, body: bytes) -> None:
     if header.kind == CONFIRM:
         entries.receive_confirm(turn, plain)
         return
-    sealed = wire.decode(entries.SealedEntry, plain)
+    sealed = wire.decode(authoring.SealedEntry, plain)
     turn.addresses += sealed.addresses
     entries.receive_entry(turn, sealed.entry)
 
@@ -130,7 +131,7 @@ def refused(turn: Turn, mid: bytes) -> None:
     """The server will never take an upload: what was in it fails visibly (spec 10.8)."""
     pending = turn.group.core.pending
     if pending is not None and pending.upload == mid:
-        entries.give_up_pending(turn, "refused")
+        authoring.give_up(turn, "refused")
     sending.fail_upload(turn, mid, "refused")
     _after(turn)
 
@@ -138,8 +139,8 @@ def refused(turn: Turn, mid: bytes) -> None:
 def want(turn: Turn, op: Op, data: bytes, addresses: tuple[bytes, ...]) -> None:
     """Want a change as soon as it can be made; as `propose`, but it need not be possible now."""
     if turn.group.member:
-        entries.want(turn, op, data, not_before=0, addresses=addresses)
-        entries.advance(turn)
+        authoring.want(turn, op, data, not_before=0, addresses=addresses)
+        authoring.advance(turn)
 
 
 def introduce(turn: Turn) -> None:
@@ -193,7 +194,7 @@ def heal(turn: Turn) -> None:
     """An `update` of our own: a fresh secret over new sessions, a fresh chain (spec 10.6)."""
     turn.set_core(update_due=turn.now + limits.UPDATE_SECONDS * 1000)
     if len(turn.group.roster.devices) > 1:
-        entries.want(turn, Op.UPDATE, wire.encode(UpdateData()), not_before=turn.now)
+        authoring.want(turn, Op.UPDATE, wire.encode(UpdateData()), not_before=turn.now)
 
 
 def heal_now(turn: Turn) -> None:
@@ -233,7 +234,7 @@ def next_tick(group: GroupState) -> int | None:
     core = group.core
     times = [
         core.confirm_at,
-        entries.intent_due(group),
+        authoring.intent_due(group),
         past.erase_deadline(group),
         late.deadline(group),
         jump.due(group),
@@ -259,7 +260,7 @@ def _after(turn: Turn) -> None:
         _commit_leave(turn, proposal)
     turn.leaves.clear()
     _welcome(turn)
-    entries.advance(turn)
+    authoring.advance(turn)
     sending.flush(turn)
 
 
@@ -274,7 +275,7 @@ def _commit_leave(turn: Turn, proposal: bytes) -> None:
         return
     rank = entries.rank(turn, leaver)
     data = wire.encode(LeaveData(proposal))
-    entries.want(turn, Op.LEAVE_COMMIT, data, not_before=turn.now + rank * LEAVE_STEP_MS)
+    authoring.want(turn, Op.LEAVE_COMMIT, data, not_before=turn.now + rank * LEAVE_STEP_MS)
 
 
 def _welcome(turn: Turn) -> None:

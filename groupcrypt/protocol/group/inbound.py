@@ -12,7 +12,8 @@ from dataclasses import replace
 from groupcrypt.errors import NotAllowed, NotInRoster, RemoteError
 from groupcrypt.protocol import limits, sender_key, wire
 from groupcrypt.protocol.group import dropping, epochs, forks, jump, past, requests
-from groupcrypt.protocol.group.entries import advance, install_secret, relay_confirm, want
+from groupcrypt.protocol.group.authoring import advance, want
+from groupcrypt.protocol.group.entries import install_secret, relay_confirm
 from groupcrypt.protocol.group.letters import (
     BranchLetter,
     ConfirmLetter,
