@@ -9,6 +9,7 @@ from groupcrypt.protocol.events import (
     ChangeFailed,
     Departed,
     EpochLive,
+    Gap,
     MembershipChanged,
     MessageFailed,
     MessageReceived,
@@ -80,6 +81,13 @@ def test_delivery_fires(calm: tuple[Simulation, GroupId]) -> None:
     assert checkers.Delivery().complaints(made, group)
     bob.events = [*kept, got]
     assert checkers.Delivery().complaints(made, group)
+    earlier = replace(got, epoch=got.epoch - 1)
+    bob.events = [earlier if event is got else event for event in kept]
+    assert checkers.Delivery().complaints(made, group)
+    sender = next(each for each in made.devices.values() if each.state.device == got.device)
+    sender.events.append(Gap(group, earlier.epoch, earlier.epoch))
+    assert checkers.Delivery().complaints(made, group) == []
+    sender.events.pop()
     bob.events = kept
 
 

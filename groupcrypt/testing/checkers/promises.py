@@ -72,7 +72,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Every settled message: each other member of its epoch got it exactly once, in that epoch."""
+    """Every settled message: each other member of its epoch got it exactly once, in that epoch.
+
+    Or in an epoch its sender told of as passed over: what it had sealed there, it sealed again.
+    """
 
     without: Collection[str] = NOBODY
 
@@ -97,19 +100,26 @@ class Delivery:
                 if not was_in or (place is not None and place.same(sent)):
                     continue
                 key = (world.devices[sender].device, sent.epoch)
-                if place is None and (excused(sent.epoch) or key in keyless):
-                    continue
-                got_in = None if place is None else place.epoch
-                found.append(f"{name}: a message of {sender} in epoch {sent.epoch} in {got_in}")
+                if place is None:
+                    fine = excused(sent.epoch) or key in keyless
+                else:
+                    fine = _passed_over(world.devices[sender], group, place.epoch)
+                if not fine:
+                    got_in = None if place is None else place.epoch
+                    found.append(f"{name}: a message of {sender} in epoch {sent.epoch} in {got_in}")
         return found
 
 
 def _told_of_a_hole(node: Node, group: GroupId) -> Callable[[int], bool]:
     """Whether a node told its application of a hole: a `Gap` over the epoch, or `Missing`."""
-    events = told(node, group)
-    gaps = [event for event in events if isinstance(event, Gap)]
-    lost = any(isinstance(event, Missing) for event in events)
-    return lambda epoch: lost or any(gap.first <= epoch <= gap.last for gap in gaps)
+    lost = any(isinstance(event, Missing) for event in told(node, group))
+    return lambda epoch: lost or _passed_over(node, group, epoch)
+
+
+def _passed_over(node: Node, group: GroupId, epoch: int) -> bool:
+    """Whether a node was taken forward over an epoch, or did not read it to its end (10.10)."""
+    gaps = [event for event in told(node, group) if isinstance(event, Gap)]
+    return any(gap.first <= epoch <= gap.last for gap in gaps)
 
 
 def _keyless(node: Node, group: GroupId, log: History) -> set[tuple[DeviceId, int]]:
