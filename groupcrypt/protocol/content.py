@@ -120,7 +120,7 @@ class TypingContent:
 
 @shape
 class TimerContent:
-    """How long messages between two accounts are shown; the greatest counter counts (12.11)."""
+    """How long messages between two accounts are shown; the greatest counter counts (12.12)."""
 
     seconds: U32  # 0: for ever
     counter: U64

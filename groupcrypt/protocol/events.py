@@ -10,7 +10,7 @@ Rules of this file:
 from dataclasses import dataclass
 from enum import StrEnum
 
-from groupcrypt.protocol.content import Said
+from groupcrypt.protocol.content import Said, SeenContent
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
 
 
@@ -57,6 +57,50 @@ class DirectSent:
     message: MessageId
     said: Said
     inbox: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DirectAccepted:
+    """The server has an own direct message for every device it goes to (spec 12.12)."""
+
+    to: AccountId
+    message: MessageId
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DirectFailed:
+    """The server has an own direct message for no device at all, and will not (spec 12.12)."""
+
+    to: AccountId
+    message: MessageId
+    code: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Receipt:
+    """Own messages arrived at an account, or were read there; no message itself (spec 12.13)."""
+
+    sender: AccountId
+    device: DeviceId
+    message: MessageId
+    said: Said  # a `ReceiptContent`
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Typing:
+    """Somebody writes to this account just now, or does not any more (spec 11.9)."""
+
+    account: AccountId
+    device: DeviceId
+    typing: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SeenElsewhere:
+    """What the user saw on another device of this account (spec 11.10)."""
+
+    device: DeviceId
+    seen: SeenContent
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -349,6 +393,11 @@ Event = (
     MessageReceived
     | DirectReceived
     | DirectSent
+    | DirectAccepted
+    | DirectFailed
+    | Receipt
+    | Typing
+    | SeenElsewhere
     | MessageSettled
     | MessageFailed
     | GroupJoined

@@ -139,15 +139,20 @@ def decode(cls: type[T], data: bytes, limit: int = limits.MAX_RECORD_BYTES) -> T
     return result
 
 
-def appended(data: bytes, *values: object) -> bytes:
+def appended(data: bytes, *values: object, inside: tuple[int, ...] = ()) -> bytes:
     """An encoded shape with more fields: integers, bytes, texts, nil or arrays of them.
 
-    For stored rows of an earlier version. Raises `MalformedFrame` if `data` is no array.
+    `inside`: the places of the shape that grows, from the outside in; none: `data` itself does. For
+    stored rows of an earlier version. Raises `MalformedFrame` if there is no array.
     """
     value = _unpack(data, len(data))
-    if not _is_array(value):
+    grows = value
+    for place in inside:
+        grows = grows[place] if _is_array(grows) and place < len(grows) else None
+    if not _is_array(grows):
         raise MalformedFrame("not an array")
-    packed: bytes = _msgpack.packb([*value, *values], use_bin_type=True)
+    grows += values
+    packed: bytes = _msgpack.packb(value, use_bin_type=True)
     return packed
 
 

@@ -18,8 +18,8 @@ from groupcrypt.errors import (
 from groupcrypt.node import Group, Message, Messages, Skipped, Stream
 from groupcrypt.node.feed import Events
 from groupcrypt.protocol import device, limits
-from groupcrypt.protocol.content import CustomContent, ReceiptContent
-from groupcrypt.protocol.events import Departed, GroupJoined, MembershipChanged
+from groupcrypt.protocol.content import CustomContent, ReceiptContent, ReceiptKind
+from groupcrypt.protocol.events import Departed, GroupJoined, MembershipChanged, Receipt
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 from groupcrypt.protocol.identity import Card
 from groupcrypt.protocol.membership import Who
@@ -212,8 +212,11 @@ async def test_one_person_to_another(autojump_clock: MockClock) -> None:
         await bob.import_card(alice.card)
         await message.sender.send(CustomContent("wave", b"\x01\x02"))
         assert (await anext(alice.messages())).text == "[wave, 2 bytes]"
-        await contact.send(ReceiptContent(0, None, (message.id,)))
-        assert (await anext(bob.messages())).text == "[receipt]"
+        heard = bob.events()
+        while not isinstance(event := await anext(heard), Receipt):
+            pass
+        assert isinstance(event.said.content, ReceiptContent)
+        assert (event.sender, event.said.content.kind) == (alice.account, ReceiptKind.DELIVERED)
         assert bob.safety_number(bob.contact(alice.account)) == number
         verified: list[bool] = []
         for act in (contact.verify, contact.accept):

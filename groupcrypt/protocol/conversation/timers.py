@@ -1,4 +1,4 @@
-"""The timer of a direct conversation, on which its devices agree (spec 12.3).
+"""The timer of a direct conversation, on which its devices agree (spec 12.12).
 
 Rules of this file:
 - The state is the greatest word ever said, so who heard the same words, in any order, agrees.

@@ -8,8 +8,8 @@ Rules of this file:
 
 Making, opening and ageing are in `life`, what the application asks in `calls`, what the server
 brings in `arrivals`, own devices in `linking`, what can be read in `views`. Below them: `account`
-(what we publish), `lists` (own ones), `people`, `strangers`, `sessions`, `post` (letters), `rooms`
-(groups), `records` (the store).
+(what we publish), `lists` (own ones), `people`, `strangers`, `sessions`, `post` (letters),
+`receipts`, `directs` (conversations with one account), `rooms` (groups), `records` (the store).
 """
 
 from groupcrypt.protocol.device.account import card
@@ -43,8 +43,13 @@ from groupcrypt.protocol.device.calls import (
     safety_number,
     send,
     send_direct,
+    send_read,
+    send_typing,
+    set_direct_timer,
+    set_receipts,
     set_verified,
     taken,
+    tell_seen,
     update,
     withdraw,
 )
@@ -64,11 +69,13 @@ from groupcrypt.protocol.device.upgrades import upgrade
 from groupcrypt.protocol.device.views import (
     Subscription,
     describe,
+    direct_timer,
     full,
     group_topic,
     mailbox_topic,
     mailboxes,
     pending,
+    receipts_wanted,
     subscriptions,
     unread,
 )
@@ -90,6 +97,7 @@ __all__ = [
     "create",
     "create_group",
     "describe",
+    "direct_timer",
     "file_uploaded",
     "forget",
     "full",
@@ -113,6 +121,7 @@ __all__ = [
     "pending",
     "policy_data",
     "proceed",
+    "receipts_wanted",
     "receive",
     "record_arrived",
     "remove_data",
@@ -124,10 +133,15 @@ __all__ = [
     "safety_number",
     "send",
     "send_direct",
+    "send_read",
+    "send_typing",
+    "set_direct_timer",
+    "set_receipts",
     "set_verified",
     "subscriptions",
     "take_request",
     "taken",
+    "tell_seen",
     "tick",
     "unread",
     "update",

@@ -26,6 +26,7 @@ from groupcrypt.protocol.device import account, life, linking, people, post, roo
 from groupcrypt.protocol.device.groups import Reading
 from groupcrypt.protocol.device.state import (
     DeviceState,
+    Fate,
     Mailbox,
     OutboxRow,
     Step,
@@ -165,6 +166,9 @@ def _replied(work: Work, number: int, reply: Reply) -> None:
     if row.group is not None and _segment_over(reply):
         rooms.next_segment(work, row)
         return
+    refusal = _code(reply.code) if isinstance(reply, Refused) else None
+    if row.device is not None:
+        work.fates.append(Fate(DeviceId(row.device), row.messages, refusal))
     if isinstance(reply, Refused):
         _refused(work, row, reply.code)
     if isinstance(reply, PoolCounted):
@@ -195,11 +199,15 @@ def _refused(work: Work, row: OutboxRow, number: int) -> None:
     """A final refusal. Of a slot's put it may show that this store is an older copy (12.6)."""
     request = read_request(row.request)[1] if number == Code.CONFLICT else None
     if not isinstance(request, SlotPut):
-        code = Code(number).name if number in set(Code) else str(number)
-        work.events.append(UploadRefused(code.lower().replace("_", "-")))
+        work.events.append(UploadRefused(_code(number)))
     elif request.version >= account.newest_put(work.state.core, request):
         life.heal(work)
     # An older put was overtaken by a later one of ours, and only its answer had been lost.
+
+
+def _code(number: int) -> str:
+    code = Code(number).name if number in set(Code) else str(number)
+    return code.lower().replace("_", "-")
 
 
 def wanted(state: DeviceState, *, now: float) -> dict[DeviceId, DeviceEntry]:

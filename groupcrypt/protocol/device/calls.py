@@ -11,14 +11,29 @@ from groupcrypt.errors import NotPermitted, UnknownGroup
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import membership, wire
 from groupcrypt.protocol.broadcast import SlotValue
-from groupcrypt.protocol.content import Content, ForOne, Internal, LeaveContent, write_content
+from groupcrypt.protocol.content import (
+    Content,
+    ForOne,
+    Internal,
+    LeaveContent,
+    SeenContent,
+    TypingContent,
+    write_content,
+)
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import linking, lists, people, post, rooms, sessions
+from groupcrypt.protocol.device import (
+    directs,
+    linking,
+    lists,
+    people,
+    receipts,
+    rooms,
+    sessions,
+)
 from groupcrypt.protocol.device.state import DeviceState, Step, Work
 from groupcrypt.protocol.device.step import step
 from groupcrypt.protocol.events import GroupJoined
-from groupcrypt.protocol.group import GroupState, LetterKind, Turn
-from groupcrypt.protocol.group.letters import Direct, Sent
+from groupcrypt.protocol.group import GroupState, Turn
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 from groupcrypt.protocol.identity import Card, check_name
 from groupcrypt.protocol.membership import (
@@ -64,6 +79,9 @@ def safety_number(state: DeviceState, account: AccountId) -> str:
     return people.safety_number(state, account)
 
 
+# --- direct conversations ---------------------------------------------------------------------
+
+
 def send_direct(
     state: DeviceState,
     account: AccountId,
@@ -72,22 +90,62 @@ def send_direct(
     *,
     now: float,
     entropy: Entropy,
+    expires: int | None = None,
 ) -> Step:
-    """Send to another account's devices and our own others (12.3); may raise a `LocalError`."""
+    """Send to another account's devices and our own others (12.12); may raise a `LocalError`.
 
-    def act(work: Work) -> None:
-        if account == work.state.account:
-            raise NotPermitted("a direct message goes to another account")
-        lists.check_listed(work.state)
-        people.person_of(work.state, account)
-        raw = write_content(content, time=work.ms)
-        body = wire.encode(Direct(message, raw))
-        for device in people.devices_of(work.state, account):
-            post.queue(work, device, account, LetterKind.DIRECT, body)
-        copy = wire.encode(Sent(account, message, raw))
-        for device in people.devices_of(work.state, work.state.account):
-            post.queue(work, device, work.state.account, LetterKind.SENT, copy)
+    `expires`: seconds for which it is shown, 0 for ever; None: the conversation's timer.
+    """
+    act = partial(directs.send, account=account, message=message, content=content, expires=expires)
+    return step(state, now, entropy, act)
 
+
+def set_direct_timer(
+    state: DeviceState,
+    account: AccountId,
+    message: MessageId,
+    seconds: int,
+    *,
+    now: float,
+    entropy: Entropy,
+) -> Step:
+    """How long messages with an account are shown from now on, 0 for ever (spec 12.12)."""
+    act = partial(directs.set_timer, account=account, message=message, seconds=seconds)
+    return step(state, now, entropy, act)
+
+
+def send_typing(
+    state: DeviceState, account: AccountId, *, typing: bool, now: float, entropy: Entropy
+) -> Step:
+    """Tell an account's devices that listen that the user types, or does not any more (11.9)."""
+    act = partial(directs.send_typing, account=account, content=TypingContent(typing))
+    return step(state, now, entropy, act)
+
+
+def tell_seen(state: DeviceState, seen: SeenContent, *, now: float, entropy: Entropy) -> Step:
+    """Tell the own other devices what the user saw on this one (spec 11.10)."""
+    return step(state, now, entropy, lambda work: directs.tell_seen(work, seen))
+
+
+def send_read(
+    state: DeviceState,
+    author: AccountId,
+    messages: tuple[MessageId, ...],
+    *,
+    group: GroupId | None = None,
+    now: float,
+    entropy: Entropy,
+) -> Step:
+    """The user saw messages: their author is told, if that is wanted there (spec 12.13)."""
+    act = partial(receipts.read, author=author, group=group, messages=messages)
+    return step(state, now, entropy, act)
+
+
+def set_receipts(
+    state: DeviceState, conversation: AccountId | GroupId, *, on: bool, now: float, entropy: Entropy
+) -> Step:
+    """Whether receipts are sent in a conversation, with an account or of a group (spec 12.13)."""
+    act = partial(receipts.choose, conversation=conversation, on=on)
     return step(state, now, entropy, act)
 
 

@@ -6,7 +6,16 @@ Rules of this file:
 """
 
 from groupcrypt.protocol import group as groups
-from groupcrypt.protocol.device import account, linking, post, records, rooms, sessions, strangers
+from groupcrypt.protocol.device import (
+    account,
+    linking,
+    post,
+    receipts,
+    records,
+    rooms,
+    sessions,
+    strangers,
+)
 from groupcrypt.protocol.device.state import DeviceState, Step, Work
 from groupcrypt.protocol.device.step import step
 from groupcrypt.protocol.events import RolledBack
@@ -74,9 +83,11 @@ def _tick(work: Work) -> None:
         account.ask_pool(work)
         sessions.prune(work)
         strangers.forget(work)
+        strangers.forget_talks(work)
         linking.follow_all(work)
     for group in work.state.groups.due(work.ms):
         rooms.run(work, group, groups.tick)
+    receipts.pay(work)
     for device, peer in work.state.peers.items():
         if peer.waiting:
             work.touched.add(device)
@@ -89,5 +100,6 @@ def next_tick(state: DeviceState) -> float:
         state.core.pool_asked + POOL_MS,
         state.groups.first_due,
         post.gate_due(state),
+        receipts.due(state),
     ]
     return min(time for time in times if time is not None) / 1000

@@ -15,9 +15,15 @@ from typing import Final
 from groupcrypt.errors import InvalidLink, NotAllowed, NotPermitted, RemoteError, UnknownDevice
 from groupcrypt.protocol import broadcast, handshake, identity, limits, wire
 from groupcrypt.protocol.broadcast import Append, TopicKind, token_hash, write_request
-from groupcrypt.protocol.content import Internal, read_content
+from groupcrypt.protocol.content import (
+    Internal,
+    ReceiptContent,
+    TypingContent,
+    read_content,
+    write_content,
+)
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import lists, people, post, records, rooms
+from groupcrypt.protocol.device import directs, lists, people, post, records, rooms
 from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import (
     DeviceState,
@@ -251,7 +257,7 @@ def _answered(work: Work, linking: Linking, key: SigningKey, record: TopicRecord
 
 
 def _share(work: Work, device: DeviceId) -> None:
-    """Tell a new device whom we know: people whose card we took (spec 12.9)."""
+    """Tell a new device whom we know: people whose card we took, and agreed timers (12.9)."""
     known = [(one.record, one.card) for one in work.state.people.values() if one.card]
     batch: list[tuple[bytes, str]] = []
     for one in [*known, None]:
@@ -262,6 +268,11 @@ def _share(work: Work, device: DeviceId) -> None:
             batch = []
         if one is not None:
             batch.append(one)
+    for account, talk in work.state.talks.items():
+        if talk.timer.counter and account in work.state.people:  # of accounts, not of groups
+            raw = write_content(talk.timer, time=work.ms)
+            body = wire.encode(Sent(account, work.entropy(16), raw))
+            post.queue(work, device, work.state.account, LetterKind.SENT, body)
 
 
 def share_contact(work: Work, account: AccountId) -> None:
@@ -295,15 +306,16 @@ def _account(work: Work, body: bytes) -> None:
 def _sent(work: Work, sender: Sender, letter: Sent) -> None:
     """What an own device sent to somebody is shown as sent, once (spec 12.9)."""
     said = read_content(letter.content)
-    if isinstance(said.content, Internal):
+    if isinstance(said.content, ReceiptContent | TypingContent | Internal):
         raise NotAllowed("a content for a group outside of one")
     message, to = MessageId(letter.message), AccountId(letter.to)
-    if rooms.seen_direct(work, sender.device, message):
+    if directs.seen_before(work, sender.device, message):
         return
+    directs.hear(work, to, said.content)
     row = InboxRow(
         0, None, 0, sender.account, sender.device, message, letter.content, sender.proven, to
     )
-    number = rooms.take(work, row)
+    number = work.keep(row)
     work.events.append(DirectSent(to, sender.device, message, said, number))
 
 

@@ -7,6 +7,7 @@ Rules of this file:
 - An entry waits for the letters it depends on: they have the same gate (spec 10.5).
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from groupcrypt.protocol.device import people
 from groupcrypt.protocol.device.state import (
     Address,
     DeviceState,
+    Fate,
     Item,
     Peer,
     PeerCore,
@@ -26,6 +28,7 @@ from groupcrypt.protocol.device.state import (
 )
 from groupcrypt.protocol.events import Rejected
 from groupcrypt.protocol.group import GroupState, LetterKind
+from groupcrypt.protocol.group.letters import Direct
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.protocol.pairwise import AwaitingReply, Established
 from groupcrypt.protocol.wire import U8, U32, U64, Blob, Bytes8, Bytes32, Many, shape
@@ -131,6 +134,7 @@ def queue(
     waiting = (*peer.waiting, Item(kind, body, gate, work.ms))
     if len(waiting) > limits.MAX_WAITING_PER_DEVICE:
         work.events.append(Rejected("queue-full", None, "letters to one device: oldest dropped"))
+        work.fates.append(Fate(device, _directs(waiting[:1]), "queue-full"))
         waiting = waiting[1:]
     work.set_peer(device, replace(peer, core=core, waiting=waiting))
     work.touched.add(device)
@@ -174,8 +178,8 @@ def _seal(work: Work, device: DeviceId, peer: Peer) -> None:
         except Exhausted:
             work.set_peer(device, replace(peer, session=pairwise.wedge(session, work.now)))
             return
-        _append(work, peer, envelope)
-        unacked[sent.serial] = sent
+        _append(work, peer, envelope, (device, _directs(sent.items)))
+        unacked[sent.serial] = _lasting(sent)
     while len(unacked) > MAX_UNACKED:
         del unacked[min(unacked)]
     kept = tuple(item for item in peer.waiting if id(item) not in taken)
@@ -206,12 +210,37 @@ def _greeting(work: Work) -> Item:
     return Item(LetterKind.MAILBOX, wire.encode(mine), None, work.ms)
 
 
-def _append(work: Work, peer: Peer, envelope: bytes) -> None:
+def _directs(items: Iterable[Item]) -> tuple[bytes, ...]:
+    """The ids of the direct messages among items."""
+    return tuple(
+        wire.decode(Direct, item.body).message for item in items if item.kind == LetterKind.DIRECT
+    )
+
+
+def _lasting(sent: SentPayload) -> SentPayload:
+    """What is to be repeated of a payload: without what is worth nothing later (spec 11.9)."""
+    items = tuple(item for item in sent.items if item.kind != LetterKind.FLEETING)
+    return sent if len(items) == len(sent.items) else replace(sent, items=items)
+
+
+def listens(peer: Peer) -> bool:
+    """Whether a device is likely there now: its session stands, it answers (spec 11.9)."""
+    return (
+        isinstance(peer.session, Established)
+        and peer.core.renew is None
+        and not peer.waiting
+        and len(peer.unacked) < limits.MAX_TYPING_UNANSWERED
+    )
+
+
+def _append(
+    work: Work, peer: Peer, envelope: bytes, carries: tuple[DeviceId, tuple[bytes, ...]]
+) -> None:
     to = address(peer)
     assert to is not None  # `_usable`
     mid = work.entropy(16)
     request = Append(to.write_token, to.read_hash, mid, envelope, LETTER_SECONDS, TopicKind.MAILBOX)
-    work.post(write_request(0, request), mid=mid)
+    work.post(write_request(0, request), mid=mid, carries=carries)
 
 
 def _batches(items: list[Item]) -> list[list[Item]]:

@@ -19,11 +19,14 @@ from groupcrypt.protocol.device.state import (
     Item,
     OutboxRow,
     OutgoingFile,
+    Owed,
     Peer,
     PeerCore,
     Person,
+    Posted,
     SentPayload,
     Stray,
+    Talk,
 )
 from groupcrypt.protocol.group.rows import (
     Ahead,
@@ -54,7 +57,7 @@ from groupcrypt.protocol.sender_key import (
 
 K = TypeVar("K")
 V = TypeVar("V")
-SCHEMA: Final = b"1"
+SCHEMA: Final = b"2"
 NEW_DEVICE: Final = b"link"  # of a device that waits for an account (spec 12.9)
 MAX_ROW: Final = 1 << 24
 Changes = dict[bytes, bytes | None]
@@ -102,6 +105,9 @@ def diff(old: DeviceState | None, new: DeviceState) -> Changes:
     _map(changes, b"i/", {} if old is None else old.inbox, new.inbox, (_number, wire.encode))
     _map(changes, b"y/", {} if old is None else old.strays, new.strays, (_number, wire.encode))
     _map(changes, b"f/", {} if old is None else old.files, new.files, (bytes, wire.encode))
+    _map(changes, b"t/", {} if old is None else old.talks, new.talks, (bytes, wire.encode))
+    _map(changes, b"d/", {} if old is None else old.posted, new.posted, (bytes, wire.encode))
+    _map(changes, b"r/", {} if old is None else old.owed, new.owed, (bytes, wire.encode))
     _peers(changes, {} if old is None else old.peers, new.peers)
     before = Groups() if old is None else old.groups
     for group in new.groups.changed_since(before):
@@ -312,6 +318,9 @@ def _load(rows: Rows) -> DeviceState:
         inbox={_to_number(key): _read(InboxRow, raw) for key, raw in part(b"i", {}).items()},
         strays={_to_number(key): _read(Stray, raw) for key, raw in part(b"y", {}).items()},
         files={MessageId(key): _read(OutgoingFile, raw) for key, raw in part(b"f", {}).items()},
+        talks={key: _read(Talk, raw) for key, raw in part(b"t", {}).items()},
+        posted={MessageId(key): _read(Posted, raw) for key, raw in part(b"d", {}).items()},
+        owed={key: _read(Owed, raw) for key, raw in part(b"r", {}).items()},
     )
 
 

@@ -19,13 +19,11 @@ from groupcrypt.errors import (
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import sender_key, wire
 from groupcrypt.protocol.broadcast import Append, read_request, token_hash, write_request
-from groupcrypt.protocol.content import Internal, read_content
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import lists, post, strangers
+from groupcrypt.protocol.device import directs, lists, post, receipts, strangers
 from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import Address, InboxRow, OutboxRow, Stray, Work
 from groupcrypt.protocol.events import (
-    DirectReceived,
     Event,
     Gap,
     GroupJoined,
@@ -49,7 +47,7 @@ from groupcrypt.protocol.group.letters import (
     Welcome,
     WelcomeRequest,
 )
-from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash
 from groupcrypt.protocol.identity import read_account_record
 from groupcrypt.protocol.membership import member_since
 from groupcrypt.protocol.primitives import ZERO32
@@ -197,21 +195,12 @@ def _kept(work: Work, event: Event) -> Event:
     """A received message also becomes an inbox row, until the application took it (12.5)."""
     if not isinstance(event, MessageReceived):
         return event
-    number = take(
-        work,
-        InboxRow(
-            0, event.group, event.epoch, event.sender, event.device, event.message, event.raw, True
-        ),
+    row = InboxRow(
+        0, event.group, event.epoch, event.sender, event.device, event.message, event.raw, True
     )
+    number = work.keep(row)
+    receipts.arrived(work, event.sender, event.group, event.message, event.said.content)
     return replace(event, inbox=number)
-
-
-def take(work: Work, row: InboxRow) -> int:
-    """Put a message into the inbox; returns its number."""
-    number = work.state.core.inbox_next
-    work.set_core(inbox_next=number + 1)
-    work.set(inbox={**work.state.inbox, number: replace(row, number=number)})
-    return number
 
 
 # --- letters ---------------------------------------------------------------------------------
@@ -237,7 +226,9 @@ def receive_item(work: Work, sender: Sender, kind: int, body: bytes) -> None:
         case LetterKind.MAILBOX:
             _mailbox(work, device, wire.decode(Address, body))
         case LetterKind.DIRECT:
-            _direct(work, sender, wire.decode(Direct, body))
+            directs.receive(work, sender, wire.decode(Direct, body))
+        case LetterKind.FLEETING:
+            directs.receive_fleeting(work, sender, wire.decode(Direct, body))
         case LetterKind.ADDRESSES:
             _addresses(work, device, body)
         case LetterKind.WELCOME:
@@ -249,30 +240,6 @@ def receive_item(work: Work, sender: Sender, kind: int, body: bytes) -> None:
 def _mailbox(work: Work, device: DeviceId, address: Address) -> None:
     peer = work.state.peers[device]
     work.set_peer(device, replace(peer, core=replace(peer.core, second=address)))
-
-
-def _direct(work: Work, sender: Sender, letter: Direct) -> None:
-    device, account, proven = sender.device, sender.account, sender.proven
-    said = read_content(letter.content)
-    if isinstance(said.content, Internal):
-        raise NotAllowed("a content for a group outside of one")
-    message = MessageId(letter.message)
-    if seen_direct(work, device, message):
-        return
-    strangers.room_for_message(work.state, account)
-    number = take(work, InboxRow(0, None, 0, account, device, message, letter.content, proven))
-    work.events.append(DirectReceived(account, device, message, said, proven, number))
-
-
-def seen_direct(work: Work, device: DeviceId, message: MessageId) -> bool:
-    """Whether a device's direct message was taken before; from now on it was (spec 12.3)."""
-    peer = work.state.peers[device]
-    known = peer.core.directs
-    if any(known[at : at + 16] == message for at in range(0, len(known), 16)):
-        return True
-    core = replace(peer.core, directs=(known + message)[-16 * 64 :])
-    work.set_peer(device, replace(peer, core=core))
-    return False
 
 
 def group_of(kind: LetterKind, body: bytes) -> GroupId:

@@ -8,9 +8,12 @@ Rules of this file:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Final
 
+from groupcrypt.errors import NotListed
 from groupcrypt.protocol import limits
+from groupcrypt.protocol.content import TimerContent
+from groupcrypt.protocol.conversation import NO_TIMER
 from groupcrypt.protocol.device.groups import Groups
 from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.group import GroupState, Upload
@@ -199,6 +202,8 @@ class OutboxRow:
     gate: Bytes32 | None  # not before the letters of this entry are in the outbox
     epoch: U32  # of a group's record: its epoch, and the segment of its topic
     segment: U32
+    device: Bytes16 | None = None  # of a payload: whose it is, and the direct messages in it
+    messages: Annotated[tuple[Bytes16, ...], Many(256)] = ()
 
 
 @shape
@@ -245,6 +250,37 @@ class OutgoingFile:
     write_token: Bytes32
 
 
+@shape
+class Talk:
+    """What was agreed on and chosen for a conversation: a group or an account (12.12, 12.13)."""
+
+    timer: TimerContent  # of a direct one
+    receipts: bool | None  # what the user chose; None: nothing
+
+
+@shape
+class Posted:
+    """A direct message on its way to the server (spec 12.12)."""
+
+    message: Bytes16
+    to: Bytes32
+    devices: Annotated[tuple[Bytes16, ...], Many(limits.MAX_ACCOUNT_DEVICES)]  # still open
+    accepted: bool  # for another device
+
+
+@shape
+class Owed:
+    """Messages whose author was not told yet that they arrived (spec 12.13)."""
+
+    account: Bytes32
+    group: Bytes32 | None
+    since: U64
+    messages: Annotated[tuple[Bytes16, ...], Many(limits.MAX_RECEIPT_MESSAGES)]
+
+
+NO_TALK: Final = Talk(NO_TIMER, None)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class DeviceState:
     """Everything one device holds (spec 12.1)."""
@@ -258,6 +294,9 @@ class DeviceState:
     inbox: Mapping[int, InboxRow] = field(default_factory=dict[int, InboxRow])
     strays: Mapping[int, Stray] = field(default_factory=dict[int, Stray])
     files: Mapping[MessageId, OutgoingFile] = field(default_factory=dict[MessageId, OutgoingFile])
+    talks: Mapping[bytes, Talk] = field(default_factory=dict[bytes, Talk])
+    posted: Mapping[MessageId, Posted] = field(default_factory=dict[MessageId, Posted])
+    owed: Mapping[bytes, Owed] = field(default_factory=dict[bytes, Owed])
 
     @property
     def account(self) -> AccountId:
@@ -266,6 +305,19 @@ class DeviceState:
     @property
     def device(self) -> DeviceId:
         return self.core.identity.device
+
+    def talk(self, conversation: AccountId | GroupId) -> Talk:
+        """What is kept of a conversation."""
+        return self.talks.get(conversation, NO_TALK)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Fate:
+    """What became of direct messages for one device: `code` None: the server has them."""
+
+    device: DeviceId
+    messages: tuple[bytes, ...] | None  # None: of all that were on their way to it
+    code: str | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -299,6 +351,7 @@ class Work:
     touched: set[DeviceId] = field(default_factory=set[DeviceId])  # peers with letters to seal
     uploads: list[tuple[GroupId, Upload]] = field(default_factory=list[tuple[GroupId, Upload]])
     concerned: set[GroupId] = field(default_factory=set[GroupId])  # groups this step is about
+    fates: list[Fate] = field(default_factory=list[Fate])  # of direct messages
 
     @property
     def ms(self) -> int:
@@ -329,6 +382,18 @@ class Work:
         """Forget a peer, its session and what waits for it."""
         self.set(peers={name: kept for name, kept in self.state.peers.items() if name != device})
         self.touched.discard(device)
+        self.fates.append(Fate(device, None, NotListed.code))
+
+    def set_talk(self, conversation: AccountId | GroupId, talk: Talk) -> None:
+        """Put what is kept of a conversation in place."""
+        self.set(talks={**self.state.talks, conversation: talk})
+
+    def keep(self, row: InboxRow) -> int:
+        """Put a message into the inbox; returns its number."""
+        number = self.state.core.inbox_next
+        self.set_core(inbox_next=number + 1)
+        self.set(inbox={**self.state.inbox, number: replace(row, number=number)})
+        return number
 
     def post(
         self,
@@ -338,13 +403,16 @@ class Work:
         mid: bytes | None = None,
         gate: bytes | None = None,
         place: tuple[int, int] = (0, 0),
+        carries: tuple[DeviceId, tuple[bytes, ...]] | None = None,
     ) -> None:
         """Append a request to the outbox; it stays until the server answered it.
 
         `place` of a group's record: the epoch, and the segment of its topic (spec 10.4).
+        `carries` of a payload: whose it is, and the direct messages in it (spec 12.12).
         """
         number = self.state.core.outbox_next
-        row = OutboxRow(number, request, group, mid, gate, *place)
+        device, messages = carries or (None, ())
+        row = OutboxRow(number, request, group, mid, gate, *place, device, messages)
         self.set_core(outbox_next=number + 1)
         self.set(outbox={**self.state.outbox, number: row})
 
@@ -353,6 +421,7 @@ __all__ = [
     "Address",
     "DeviceCore",
     "DeviceState",
+    "Fate",
     "InboxRow",
     "Item",
     "Linking",
@@ -360,15 +429,18 @@ __all__ = [
     "Many",
     "OutboxRow",
     "OutgoingFile",
+    "Owed",
     "OwnSlot",
     "Peer",
     "PeerCore",
     "Person",
+    "Posted",
     "SeenSlot",
     "SentPayload",
     "Stated",
     "Step",
     "Stray",
+    "Talk",
     "TopicRecord",
     "Work",
 ]

@@ -7,7 +7,7 @@ Rules of this file:
 
 from collections.abc import Callable
 
-from groupcrypt.protocol.device import post, records, rooms
+from groupcrypt.protocol.device import directs, post, records, rooms
 from groupcrypt.protocol.device.state import DeviceState, Step, Work
 from groupcrypt.protocol.primitives import Entropy
 
@@ -19,4 +19,5 @@ def step(state: DeviceState, now: float, entropy: Entropy, act: Callable[[Work],
     post.seal_all(work)
     rooms.post_uploads(work)
     post.release_gates(work)
+    directs.settle(work)
     return Step(work.state, records.diff(state, work.state), tuple(work.events))

@@ -11,7 +11,7 @@ from groupcrypt.errors import NoRoom
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.device import people
 from groupcrypt.protocol.device.state import DeviceState, Work
-from groupcrypt.protocol.identifiers import AccountId, DeviceId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.protocol.identity import read_account_record
 
 STRANGER_MS = limits.STRANGER_SECONDS * 1000
@@ -47,6 +47,31 @@ def room_for_message(state: DeviceState, account: AccountId) -> None:
     ]
     if len(theirs) >= limits.MAX_STRANGER_MESSAGES:
         raise NoRoom("too many messages of strangers wait for the application")
+
+
+def room_for_talk(state: DeviceState, account: AccountId) -> None:
+    """Before a timer that a stranger said is kept; raises `NoRoom`."""
+    if account in state.talks or not is_stranger(state, account):
+        return
+    unknown = [name for name in state.talks if name not in state.people and not _of(state, name)]
+    if len(unknown) >= limits.MAX_STRANGERS:
+        raise NoRoom("too many strangers said how long their messages are shown")
+
+
+def forget_talks(work: Work) -> None:
+    """Once a day: nothing is kept of conversations with accounts that are not known any more."""
+    met = {peer.core.account for peer in work.state.peers.values()}
+    kept = {
+        name: talk
+        for name, talk in work.state.talks.items()
+        if name in work.state.people or name in met or _of(work.state, name)
+    }
+    if len(kept) != len(work.state.talks):
+        work.set(talks=kept)
+
+
+def _of(state: DeviceState, name: bytes) -> bool:
+    return GroupId(name) in state.groups
 
 
 def room_for_group(state: DeviceState, account: AccountId) -> None:

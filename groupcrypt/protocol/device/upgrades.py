@@ -14,7 +14,24 @@ from groupcrypt.protocol import wire
 from groupcrypt.protocol.device.records import SCHEMA, Changes, Rows
 
 Upgrade = Callable[[Rows], Changes]
-UPGRADES: Final[Mapping[bytes, Upgrade]] = {}
+
+
+def _from_1(rows: Rows) -> Changes:
+    """Requests name the direct messages in them (12.12), links whether some were lost (07.4)."""
+    links: Changes = {
+        key: raw[:1] + wire.appended(raw[1:], 0, inside=(0,))
+        for key, raw in rows.items()
+        if key.startswith(b"s/")
+    }
+    return grown(rows, b"o/", None, []) | links
+
+
+def grown(rows: Rows, prefix: bytes, *values: object) -> Changes:
+    """All rows whose key begins with `prefix`, each with so many more fields."""
+    return {key: wire.appended(raw, *values) for key, raw in rows.items() if key.startswith(prefix)}
+
+
+UPGRADES: Final[Mapping[bytes, Upgrade]] = {b"1": _from_1}
 
 
 def upgrade(rows: Rows, upgrades: Mapping[bytes, Upgrade] = UPGRADES) -> Changes:
@@ -32,8 +49,3 @@ def upgrade(rows: Rows, upgrades: Mapping[bytes, Upgrade] = UPGRADES) -> Changes
             else:
                 now[key] = value
     return changes
-
-
-def grown(rows: Rows, prefix: bytes, *values: object) -> Changes:
-    """All rows whose key begins with `prefix`, each with so many more fields."""
-    return {key: wire.appended(raw, *values) for key, raw in rows.items() if key.startswith(prefix)}

@@ -9,10 +9,11 @@ from functools import lru_cache
 
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.broadcast import TopicKind, token_hash, topic_id
+from groupcrypt.protocol.device import receipts
 from groupcrypt.protocol.device.groups import cursor_of, reading_of
 from groupcrypt.protocol.device.state import DeviceState, InboxRow, Mailbox, OutboxRow
 from groupcrypt.protocol.group import GroupState
-from groupcrypt.protocol.identifiers import TopicId
+from groupcrypt.protocol.identifiers import AccountId, GroupId, TopicId
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,6 +93,17 @@ def pending(state: DeviceState) -> tuple[OutboxRow, ...]:
 def unread(state: DeviceState) -> tuple[InboxRow, ...]:
     """Messages the application has not taken yet, oldest first (spec 12.5)."""
     return tuple(row for _, row in sorted(state.inbox.items()))
+
+
+def direct_timer(state: DeviceState, account: AccountId) -> int:
+    """The seconds for which messages with an account are shown; 0: for ever (spec 12.12)."""
+    return state.talk(account).timer.seconds
+
+
+def receipts_wanted(state: DeviceState, conversation: AccountId | GroupId) -> bool:
+    """Whether receipts are sent in a conversation (spec 12.13)."""
+    group = GroupId(conversation) if GroupId(conversation) in state.groups else None
+    return receipts.wanted(state, AccountId(conversation), group)
 
 
 def describe(state: DeviceState) -> dict[str, object]:

@@ -38,6 +38,7 @@ class LetterKind(IntEnum):
     SENT = 19  # 19 to 21: between devices of one account
     ACCOUNT = 20
     CONTACTS = 21
+    FLEETING = 22  # as DIRECT, of what is worth nothing later
 
 
 @shape
