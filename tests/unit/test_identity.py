@@ -179,6 +179,19 @@ def test_every_bit_of_a_sealed_slot_counts() -> None:
             identity.open_slot(CARD.slot_key, bytes(changed))
 
 
+@pytest.mark.spec("02.4-2")
+def test_a_slot_value_has_its_salt_and_fits_a_record() -> None:
+    raw = b"\1" + ENTROPY(limits.MAX_RECORD_BYTES)
+    for size, error in (
+        (32, MalformedFrame),
+        (33, AuthenticationFailed),
+        (limits.MAX_RECORD_BYTES, AuthenticationFailed),
+        (limits.MAX_RECORD_BYTES + 1, MalformedFrame),
+    ):
+        with pytest.raises(error):
+            identity.open_slot(CARD.slot_key, raw[:size])
+
+
 @pytest.mark.spec("02.4-1")
 def test_a_record_may_lack_the_slot_of_a_device() -> None:
     entry = DeviceEntry(ALICE.phone.device, bytes(32), bytes(32))

@@ -432,6 +432,19 @@ def test_draft_says_locally_what_cannot_be() -> None:
         membership.draft(None, author=ALICE.phone, op=Op.GENESIS, data=encode(data), now=NOW)
 
 
+def test_a_draft_may_be_as_large_as_an_entry_may_be_and_no_larger() -> None:
+    def drafted(size: int) -> None:
+        membership.draft(ROSTER, author=BOB.phone, op=Op.UPDATE, data=bytes(size), now=NOW)
+
+    body = membership.draft(ROSTER, author=BOB.phone, op=Op.UPDATE, data=b"\x90", now=NOW)
+    raw = membership.sign_entry(replace(body, data=bytes(60_000)), BOB.phone)
+    largest = 60_000 + limits.MAX_ENTRY_BYTES - len(raw)
+    with pytest.raises(NotPermitted):  # its size is not what is wrong with it
+        drafted(largest)
+    with pytest.raises(ContentTooLarge):
+        drafted(largest + 1)
+
+
 def test_a_draft_states_its_result_and_leaves_the_commitment_open() -> None:
     body = membership.draft(ROSTER, author=ALICE.phone, op=Op.UPDATE, data=b"\x90", now=1.9)
     assert (body.commit, body.time) == (ZERO32, 1)

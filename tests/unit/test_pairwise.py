@@ -198,6 +198,8 @@ def test_cd01_every_flipped_byte_of_an_envelope_is_refused() -> None:
             pairwise.unwrap(b.me, letter[:size])
     with pytest.raises(MalformedFrame):
         pairwise.unwrap(b.me, bytes(limits.MAX_RECORD_BYTES + 1))
+    with pytest.raises(BadKey):  # its size is not what is wrong with it
+        pairwise.unwrap(b.me, bytes(limits.MAX_RECORD_BYTES))
 
 
 @pytest.mark.spec("07.3-1")

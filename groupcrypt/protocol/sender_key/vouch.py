@@ -38,14 +38,15 @@ _NEW: Final = "vouch by the new key"
 
 @dataclass(frozen=True, slots=True)
 class Vouch:
-    """A hand-over from one signing key to the next; 216 bytes on the wire (spec 08.3)."""
+    """A hand-over from one signing key to the next; 216 bytes on the wire (spec 08.3).
+
+    What else it states, of the chain so far, is signed with it and compared with nothing.
+    """
 
     epoch: int
     fresh: int
     number: int  # of the new key
     iteration: int  # its first, in `epoch`
-    count: int  # of the chain so far, as far as its owner has seen it echoed
-    head: bytes
     public: bytes  # the new key
     raw: bytes
 
@@ -54,8 +55,8 @@ def read_vouch(raw: bytes) -> Vouch:
     """Take the fields apart; checks nothing but the length."""
     if len(raw) != VOUCH_BYTES:
         raise MalformedFrame("a vouch of another length")
-    epoch, fresh, index, iteration, count, head, public = _STATEMENT.unpack_from(raw)
-    return Vouch(epoch, fresh, index, iteration, count, head, public, raw)
+    epoch, fresh, index, iteration, _, _, public = _STATEMENT.unpack_from(raw)
+    return Vouch(epoch, fresh, index, iteration, public, raw)
 
 
 def needs_distribution(chain: SendingChain, context: Context) -> bool:
