@@ -26,7 +26,6 @@ from groupcrypt.protocol.wire import U8, Blob, Bytes8, Bytes16, decode, encode, 
 
 _INFO: Final = framed("pairwise envelope")
 _TAG_BYTES: Final = 32
-_MAX_BODY_BYTES: Final = limits.MAX_PAIRWISE_BYTES + 8 * 1024
 
 
 @shape
@@ -101,7 +100,7 @@ def unwrap(me: LocalIdentity, envelope: bytes) -> Inner:
         raise MalformedFrame("an envelope is too long")
     inner = primitives.unpad(primitives.hpke_open(me.dh, _INFO, b"", envelope))
     tag, raw = inner[:_TAG_BYTES], inner[_TAG_BYTES:]
-    body = decode(_Body, raw, _MAX_BODY_BYTES)
+    body = decode(_Body, raw)
     if body.version != limits.VERSION:
         raise UnsupportedVersion(f"a pairwise message of version {body.version}")
     if body.sender == me.device:
