@@ -27,7 +27,8 @@ from groupcrypt.protocol.sender_key import chain as chains
 from groupcrypt.protocol.sender_key import frame as frames
 from groupcrypt.protocol.sender_key import message as messages
 from groupcrypt.protocol.sender_key import skipped as skips
-from groupcrypt.testing.simulation import Device, Simulation
+from groupcrypt.testing.device import Device
+from groupcrypt.testing.simulation import Simulation
 
 CARRY_DISTANCE = 3  # epochs: a carry skips superseded ones, which stand between parent and child
 

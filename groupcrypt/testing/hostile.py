@@ -34,7 +34,8 @@ from groupcrypt.protocol.identity import LocalIdentity
 from groupcrypt.protocol.membership import EntryBody, Op
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.protocol.sender_key import ENTRY, SendingChain
-from groupcrypt.testing.simulation import Device, Faults, Simulation
+from groupcrypt.testing.device import Device
+from groupcrypt.testing.simulation import Faults, Simulation
 
 View = Callable[[Kind, list[Entry]], list[Entry]]
 

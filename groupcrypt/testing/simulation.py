@@ -2,8 +2,8 @@
 
 Rules of this file:
 - Same seed, same trace: all randomness comes from the seed, all time from the world's clock.
-- A `Device` is driven as a shell would: compute, commit, adopt, then send what is pending. A crash
-  falls between any two of these; what was not committed never happened.
+- Each call is one step of one device, so a test says in which order things happen; `run` leaves it
+  to chance. Whole lives, with a network between, are played in `world`.
 - Faults are numbers of `Faults`; `settle` switches them off and lets time run until all is quiet.
 
 What has to hold is asserted by `checkers`, from what devices told their applications.
@@ -11,11 +11,9 @@ What has to hold is asserted by `checkers`, from what devices told their applica
 
 import random
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from groupcrypt.errors import LocalError
-from groupcrypt.protocol import broadcast, device, wire
+from groupcrypt.protocol import broadcast, device
 from groupcrypt.protocol.broadcast import (
     Broadcast,
     Code,
@@ -28,14 +26,12 @@ from groupcrypt.protocol.broadcast import (
     TopicKind,
 )
 from groupcrypt.protocol.content import Content, TextContent
-from groupcrypt.protocol.device.state import DeviceState, OutboxRow, Step, TopicRecord
+from groupcrypt.protocol.device.state import Step, TopicRecord
 from groupcrypt.protocol.events import Event, GroupJoined, MessageReceived
-from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, MessageId
+from groupcrypt.protocol.identifiers import GroupId, MessageId
 from groupcrypt.protocol.membership import Op
+from groupcrypt.testing.device import PIN, START, Device
 from groupcrypt.testing.entropy import SeededEntropy
-
-START = 1_800_000_000.0  # seconds since 1970; a date like any other
-PIN = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,47 +42,6 @@ class Faults:
     duplicate: float = 0.0  # a request is carried out twice
     crash: float = 0.0  # a device dies after the commit, or before it
     reorder: float = 0.0  # another topic or upload than the first is taken
-
-
-@dataclass
-class Device:
-    """One simulated shell: durable rows, the adopted state, and what its application saw."""
-
-    name: str
-    entropy: SeededEntropy
-    state: DeviceState
-    rows: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
-    events: list[Event] = field(default_factory=list[Event])
-    wire: list[bytes] = field(default_factory=list[bytes])  # every request that ever left
-    committed: set[bytes] = field(default_factory=set[bytes])  # every request that was ever durable
-    online: bool = True
-
-    @property
-    def account(self) -> AccountId:
-        return self.state.account
-
-    @property
-    def device(self) -> DeviceId:
-        return self.state.device
-
-    def adopt(self, step: Step) -> tuple[Event, ...]:
-        """Commit the changes, then adopt the state, then hand over the events."""
-        for key, value in step.changes.items():
-            if value is None:
-                self.rows.pop(key, None)
-            else:
-                self.rows[key] = value
-                if key.startswith(b"o/"):
-                    self.committed.add(wire.decode(OutboxRow, value, 1 << 20).request)
-        self.state = step.state
-        self.events += step.events
-        return step.events
-
-    def restart(self) -> None:
-        """Come back from the rows alone; they must hold exactly the adopted state."""
-        loaded = device.load(self.rows)
-        assert loaded == self.state, "the fold of all changes is not the state"
-        self.state = loaded
 
 
 class Simulation:
@@ -229,30 +184,6 @@ class Simulation:
         return actor.adopt(act(actor))
 
     # --- the world's steps -------------------------------------------------------------------
-
-    def wander(self, group: GroupId, actions: int, steps: int = 10) -> None:
-        """Random things people do in a group, each followed by random progress."""
-        for number in range(actions):
-            actor = self.random.choice(list(self.devices))
-            if group in self.devices[actor].state.groups:
-                # What a person may not do now is refused by a `LocalError`, and changes nothing.
-                with suppress(LocalError):
-                    self._something(actor, group, number)
-            self.run(steps)
-
-    def _something(self, actor: str, group: GroupId, number: int) -> None:
-        chance = self.random.random()
-        other = self.random.choice([name for name in self.devices if name != actor])
-        if chance < 0.65:
-            self.send(actor, group, f"{actor} {number}")
-        elif chance < 0.75:
-            self.add(actor, group, other)
-        elif chance < 0.85:
-            self.remove(actor, group, other)
-        elif chance < 0.9:
-            self.leave(actor, group)
-        else:
-            self.update(actor, group)
 
     def run(self, steps: int) -> None:
         """Random progress under the faults; time creeps on."""

@@ -20,11 +20,12 @@ from groupcrypt.protocol.pairwise.envelope import associated
 from groupcrypt.protocol.ratchet import messages as ratchet_messages
 from groupcrypt.protocol.sender_key import frame as frames
 from groupcrypt.testing.adversary import Adversary, Record, records
+from groupcrypt.testing.device import Device
 from groupcrypt.testing.hostile import (
     group_of,
 )
 from groupcrypt.testing.pair import make_ends, make_pair
-from groupcrypt.testing.simulation import Device, Simulation
+from groupcrypt.testing.simulation import Simulation
 
 # --- P5 ---------------------------------------------------------------------------------------
 

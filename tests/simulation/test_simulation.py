@@ -18,6 +18,7 @@ from groupcrypt.protocol.events import (
 from groupcrypt.protocol.identifiers import GroupId, LogHash, MessageId
 from groupcrypt.testing import checkers
 from groupcrypt.testing.simulation import Faults, Simulation
+from tests.simulation.wandering import wander
 
 HARSH = Faults(loss=0.1, duplicate=0.1, crash=0.02, reorder=0.3)
 
@@ -32,7 +33,7 @@ def world(seed: int, faults: Faults = HARSH) -> tuple[Simulation, GroupId]:
 @pytest.mark.parametrize("seed", range(40))
 def test_a_harsh_world_keeps_every_promise(seed: int) -> None:
     made, group = world(seed)
-    made.wander(group, 40)
+    wander(made, group, 40)
     made.settle()
     assert checkers.everything(made, group) == []
 
@@ -41,7 +42,7 @@ def test_a_harsh_world_keeps_every_promise(seed: int) -> None:
 def test_a_long_life_keeps_every_promise(seed: int) -> None:
     made, group = world(seed, replace(HARSH, crash=0.005))
     for _ in range(6):
-        made.wander(group, 25)
+        wander(made, group, 25)
         made.settle()
         assert checkers.everything(made, group) == []
 
@@ -50,7 +51,7 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     traces: list[dict[str, list[bytes]]] = []
     for _ in range(2):
         made, group = world(7)
-        made.wander(group, 20)
+        wander(made, group, 20)
         made.settle()
         traces.append({name: device.wire for name, device in made.devices.items()})
     assert traces[0] == traces[1]
@@ -174,7 +175,7 @@ def test_an_upload_that_the_server_refuses_for_good_fails_visibly(
 @pytest.mark.parametrize("seed", [5001, 5057, 5131])
 def test_who_was_removed_still_gets_what_it_held(seed: int) -> None:
     made, group = world(seed)
-    made.wander(group, 60)
+    wander(made, group, 60)
     made.settle(quiet=7_200)
     assert checkers.Delivery().complaints(made, group) == []
     assert [state.held for state in checkers.states(made, group).values() if state.held] == []

@@ -13,8 +13,9 @@ from groupcrypt.protocol.identifiers import GroupId
 from groupcrypt.protocol.identity import AccountRecord, Card, DeviceList, seal_slot
 from groupcrypt.protocol.pairwise import Established
 from groupcrypt.protocol.primitives import SigningKey
+from groupcrypt.testing.device import PIN, Device
 from groupcrypt.testing.entropy import SeededEntropy
-from groupcrypt.testing.simulation import PIN, Device, Simulation
+from groupcrypt.testing.simulation import Simulation
 
 RANDOM = SeededEntropy(b"tests of the device")
 

@@ -10,8 +10,9 @@ from groupcrypt.protocol.device.forgetting import Gone, forget
 from groupcrypt.protocol.device.state import Item, SentPayload
 from groupcrypt.protocol.group.letters import LetterKind, Resend
 from groupcrypt.protocol.identifiers import GroupId, MessageId
+from groupcrypt.testing.device import Device
 from groupcrypt.testing.entropy import SeededEntropy
-from groupcrypt.testing.simulation import Device, Simulation
+from groupcrypt.testing.simulation import Simulation
 from tests.unit.device_scene import RANDOM, quiet_world
 
 MARK, OTHER = "a canary that sings", "the other bird"

@@ -21,7 +21,8 @@ from groupcrypt.protocol.device.state import OutboxRow
 from groupcrypt.protocol.events import DirectReceived, RolledBack, SessionStarted, UploadRefused
 from groupcrypt.protocol.handshake import read_bundle
 from groupcrypt.protocol.pairwise import Session
-from groupcrypt.testing.simulation import Device, Simulation
+from groupcrypt.testing.device import Device
+from groupcrypt.testing.simulation import Simulation
 from tests.unit.device_scene import request_of
 
 

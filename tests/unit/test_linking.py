@@ -20,8 +20,9 @@ from groupcrypt.protocol.identifiers import GroupId, TopicId
 from groupcrypt.protocol.identity import make_device_list
 from groupcrypt.protocol.membership import member_since
 from groupcrypt.protocol.primitives import SigningKey
+from groupcrypt.testing.device import PIN, Device
 from groupcrypt.testing.entropy import SeededEntropy
-from groupcrypt.testing.simulation import PIN, Device, Faults, Simulation
+from groupcrypt.testing.simulation import Faults, Simulation
 from tests.unit.device_scene import codes, kinds, payload_from, receive, uploads
 
 World = tuple[Simulation, GroupId]

@@ -8,9 +8,11 @@ from groupcrypt.protocol.device.state import Step
 from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.group import LetterKind
 from groupcrypt.testing import scribe
+from groupcrypt.testing.device import START, Device
 from groupcrypt.testing.scribe import Scribe
-from groupcrypt.testing.simulation import START, Device, Simulation
+from groupcrypt.testing.simulation import Simulation
 from groupcrypt.testing.trace import Kind, Line
+from tests.simulation.wandering import wander
 
 
 class Watched(Simulation):
@@ -101,7 +103,7 @@ def test_the_same_seed_gives_the_same_trace_and_another_gives_another() -> None:
     digests: list[str] = []
     for seed in (7, 7, 8):
         world = Watched(seed, "alice bob carol")
-        world.wander(world.group_with("alice", "bob", "carol"), 12)
+        wander(world, world.group_with("alice", "bob", "carol"), 12)
         digests.append(world.scribe.trace.digest())
     assert digests[0] == digests[1] != digests[2]
 

@@ -18,8 +18,8 @@ from groupcrypt.protocol.sender_key import FrameKeys
 from groupcrypt.testing.adversary import Adversary, Place, Record
 from groupcrypt.testing.checkers.evidence import Evidence, Node, history
 from groupcrypt.testing.checkers.uploads import Opening
+from groupcrypt.testing.device import Device
 from groupcrypt.testing.entropy import SeededEntropy
-from groupcrypt.testing.simulation import Device
 
 Tape = Mapping[bytes, Sequence[bytes]]  # by topic: all records that were ever stored, in order
 

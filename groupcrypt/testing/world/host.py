@@ -18,7 +18,7 @@ from groupcrypt.protocol.device.state import DeviceCore, Peer, Person, Step
 from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
-from groupcrypt.testing.simulation import Device
+from groupcrypt.testing.device import Device
 from groupcrypt.testing.world.actions import Point
 from groupcrypt.testing.world.network import Line
 

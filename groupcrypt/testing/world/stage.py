@@ -22,9 +22,9 @@ from groupcrypt.protocol.group.state import frame_keys
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.testing.checkers import SilentFrames, Thief, Watch
+from groupcrypt.testing.device import PIN, START
 from groupcrypt.testing.hostile import only_cursors_moved
 from groupcrypt.testing.scribe import Scribe
-from groupcrypt.testing.simulation import PIN, START
 from groupcrypt.testing.trace import WORLD, Kind, Trace
 from groupcrypt.testing.world.actions import Point
 from groupcrypt.testing.world.carrier import NOBODY, RETRY, Act, Carrier
