@@ -465,7 +465,9 @@ def test_who_departed_is_told_so_and_no_more(room: Room) -> None:
     room.hand_over("dave")
     dave = room.seats["dave"]
     assert (dave.group.core.status, dave.group.core.head) == (Status.DEPARTED, 2)
-    assert isinstance(dave.events[-1], Departed)
+    gap, departed = dave.events[-2:]
+    assert isinstance(departed, Departed)
+    assert isinstance(gap, Gap) and (gap.first, gap.last) == (1, 1)  # its end he did not read
     assert {epoch.keys for epoch in dave.group.epochs.values()} == {None}
     room.letter("alice", dave.device, LetterKind.SECRET_REQUEST, secret_request(room, "alice", 2))
     assert room.letters == []

@@ -164,11 +164,13 @@ def _apply(turn: Turn) -> None:
     if ahead is None or not ahead.entries:
         return
     rosters = _replay(group, ahead.entries)
+    base, head = group.core.base, group.core.head
+    first = base if base == head else base + 1  # the end of the topic read last was never seen
     gone = next((r for r in rosters if turn.me.device not in r.devices), None)
     if gone is not None:  # signed by those who may: we are out
         _take(turn, rosters, rosters.index(gone), None)
-        author = gone.recent[-1][1]
-        past.depart(turn, author)
+        turn.events.append(Gap(group.id, first, gone.epoch - 1))
+        past.depart(turn, gone.recent[-1][1])
         return
     if ahead.secret is None:
         return
@@ -179,8 +181,6 @@ def _apply(turn: Turn) -> None:
     if not epochs.commit_matches(body, ahead.secret):
         turn.set(ahead=replace(ahead, secret=None))
         raise AuthenticationFailed("the secret is not the one the entry committed to")
-    base, head = group.core.base, group.core.head
-    first = base if base == head else base + 1  # the end of the topic read last was never seen
     _take(turn, rosters, index, ahead.secret)
     turn.events.append(Gap(group.id, first, ahead.epoch - 1))
     turn.events.append(EpochLive(group.id, ahead.epoch, turn.group.hashes[ahead.epoch]))
