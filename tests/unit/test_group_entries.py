@@ -6,12 +6,22 @@ import pytest
 
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import limits, membership, wire
-from groupcrypt.protocol.events import ChangeFailed
-from groupcrypt.protocol.group import LetterKind
+from groupcrypt.protocol.events import ChangeFailed, MembershipChanged
+from groupcrypt.protocol.group import LetterKind, Status
 from groupcrypt.protocol.group.letters import ConfirmLetter, write_secret
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import LogHash
-from groupcrypt.protocol.membership import Op, PolicyData, RoleData, Settings, UpdateData
+from groupcrypt.protocol.identity import make_device_list
+from groupcrypt.protocol.membership import (
+    DeviceListData,
+    Op,
+    PolicyData,
+    RoleData,
+    Settings,
+    UpdateData,
+)
+from groupcrypt.testing.entropy import SeededEntropy
+from groupcrypt.testing.person import Person, make_person
 from groupcrypt.testing.room import Room
 from tests.unit.group_scene import letters, refused_letter, removal_without_secret
 
@@ -146,6 +156,46 @@ def test_who_may_not_update_yet_tries_again_after_the_patience() -> None:
     room.tick("bob")
     assert room.uploads == []
     assert bob.group.core.supersede_at == room.now + PATIENCE_MS
+
+
+def test_a_change_is_told_with_who_came_and_who_went(room: Room) -> None:
+    room.remove("alice", "dave")
+    room.post()
+    room.read("bob")
+    group, dave, alice = room.seats["bob"].group, room.seats["dave"], room.seats["alice"]
+    changed = [e for e in room.seats["bob"].events if isinstance(e, MembershipChanged)][-1]
+    expected = MembershipChanged(
+        group.id,
+        2,
+        group.hashes[2],
+        alice.person.account,
+        "remove",
+        (),
+        (dave.person.account,),
+        live=False,
+        device=alice.device,
+        came=(),
+        went=(dave.device,),
+    )
+    assert changed == expected
+
+
+@pytest.mark.spec("10.2-3")
+def test_a_device_that_its_account_removes_departs() -> None:
+    room = Room(72, "carol alice tablet")
+    person = make_person(SeededEntropy(b"two devices"), 2)
+    room.seats["alice"].person = person
+    room.seats["tablet"].person = Person(person.key, person.devices[::-1], person.listed)
+    room.add("carol", "alice")
+    room.settle()
+    assert room.seats["tablet"].group.member
+    phone = [person.phone.certificate]
+    listed = make_device_list(person.key, person.listed, phone)
+    room.propose("alice", Op.DEVICE_REMOVE, DeviceListData(listed.raw))
+    room.settle()
+    assert room.seats["tablet"].group.core.status == Status.DEPARTED
+    assert room.seats["alice"].group.member
+    assert person.account in room.seats["carol"].group.roster.members
 
 
 def test_intents_wait_in_their_order(room: Room) -> None:

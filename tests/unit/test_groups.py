@@ -234,6 +234,9 @@ def test_a_superseding_epoch_is_carried_from_its_parent_alone(room: Room) -> Non
     carried = sender_key.carry_receiving(before.chains[key], salt, context)
     aged = replace(carried.core, fresh=carried.core.fresh + 1)
     assert third.chains[key].core == aged
+    assert before.own is not None
+    assert third.own is not None
+    assert third.own.fresh == sender_key.carry_sending(before.own, salt, context).fresh + 1
     room.read("alice")
     assert [frame.epoch for frame in room.seats["alice"].group.frames.values()] == [3]
     room.settle()
