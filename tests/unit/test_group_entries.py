@@ -127,6 +127,18 @@ def test_a_late_secret_makes_the_epoch_of_one_account_live() -> None:
     assert (alice.group.core.base, alice.group.head.core.live) == (2, True)
 
 
+@pytest.mark.spec("10.6-2")
+def test_a_secret_is_kept_while_its_entry_may_still_come(room: Room) -> None:
+    bob, alice = room.seats["bob"], room.seats["alice"]
+    for epoch in (2, 3):
+        body = write_secret(bob.group.id, epoch, LogHash(bytes([epoch]) * 32), bytes(32))
+        room.letter("bob", alice.device, LetterKind.EPOCH_SECRET, body)
+    room.propose("alice", Op.POLICY, PolicyData(Settings("the second entry")))
+    room.post()
+    room.read("bob")
+    assert list(bob.group.secrets) == [bytes([3]) * 32]
+
+
 def test_what_is_due_is_done_at_that_millisecond(room: Room) -> None:
     """Else a device would be woken up, do nothing, and be woken up again."""
     bob_waits(room)
