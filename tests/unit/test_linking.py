@@ -9,21 +9,21 @@ from groupcrypt.errors import InvalidLink, NotPermitted, RemoteError, UnknownDev
 from groupcrypt.protocol import device, identity, wire
 from groupcrypt.protocol.broadcast import Append, Page, Read, SlotGet, SlotValue, TopicKind
 from groupcrypt.protocol.content import TextContent, write_content
-from groupcrypt.protocol.device import people
+from groupcrypt.protocol.device import linking, lists, people
 from groupcrypt.protocol.device.account import own_list, own_record
 from groupcrypt.protocol.device.linking import NewDevice
-from groupcrypt.protocol.device.state import DeviceState, Step, TopicRecord
+from groupcrypt.protocol.device.state import DeviceCore, DeviceState, Step, TopicRecord
 from groupcrypt.protocol.events import DirectReceived, DirectSent, MembershipChanged
-from groupcrypt.protocol.group import LetterKind
+from groupcrypt.protocol.group import LetterKind, Turn
 from groupcrypt.protocol.group.letters import Contacts, Sent
 from groupcrypt.protocol.identifiers import GroupId, TopicId
 from groupcrypt.protocol.identity import make_device_list
-from groupcrypt.protocol.membership import member_since
+from groupcrypt.protocol.membership import Op, member_since
 from groupcrypt.protocol.primitives import SigningKey
 from groupcrypt.testing.device import PIN, Device
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.simulation import Faults, Simulation
-from tests.unit.device_scene import codes, kinds, payload_from, receive, uploads
+from tests.unit.device_scene import codes, kinds, payload_from, receive, uploads, work
 
 World = tuple[Simulation, GroupId]
 
@@ -173,15 +173,15 @@ def test_a_half_linked_device_waits_and_answers_again_with_the_same_certificate(
     del laptop.rows[b"o/" + answer.to_bytes(8, "big")]
     world.settle()
     assert own_list(world.devices["alice"].state).version == 1
-    linking = laptop.state.core.linking
-    assert linking is not None
+    waiting = laptop.state.core.linking
+    assert waiting is not None
     alice = world.devices["alice"]
-    alice.adopt(device.link(alice.state, linking.text, now=world.now, entropy=alice.entropy))
+    alice.adopt(device.link(alice.state, waiting.text, now=world.now, entropy=alice.entropy))
     world.settle()
     assert own_list(laptop.state).version == 2
     assert own_list(alice.state).devices[1] == first
     assert laptop.state.core.linking is None
-    alice.adopt(device.link(alice.state, linking.text, now=world.now, entropy=alice.entropy))
+    alice.adopt(device.link(alice.state, waiting.text, now=world.now, entropy=alice.entropy))
     world.settle()  # the text once more: nothing is signed again
     assert own_list(alice.state).version == 2
 
@@ -214,11 +214,11 @@ def test_wrong_offers_and_answers_change_nothing() -> None:
     record = TopicRecord(wanted.topic, 1, 0, bytes(16), forged)
     got = device.receive(alice.state, record, now=world.now, entropy=SeededEntropy(6))
     assert codes(got.events) == ["authentication-failed"]
-    linking, before = got.state.core.linking, alice.state.core.linking
-    assert linking is not None
+    after, before = got.state.core.linking, alice.state.core.linking
+    assert after is not None
     assert before is not None
-    assert linking.mailbox.cursor == 1
-    assert linking.text == before.text
+    assert after.mailbox.cursor == 1
+    assert after.text == before.text
     assert own_list(got.state).version == 1
 
 
@@ -258,6 +258,51 @@ def test_a_group_that_is_behind_follows_list_by_list() -> None:
     assert group in world.devices["tablet"].state.groups
     tablet = world.devices["tablet"].state.groups[group]
     assert tablet.member
+
+
+@pytest.mark.spec("12.9-5")
+def test_only_the_holder_of_the_account_brings_a_log_forward(shared: World) -> None:
+    world, group = shared
+    alice = world.devices["alice"]
+    core, mine = alice.state.core, own_list(alice.state)
+    assert core.account_key is not None
+    newer = make_device_list(
+        core.account_key, mine, [*mine.devices, certified(core.account_key, SeededEntropy(11))]
+    )
+    ahead = replace(core, device_list=newer.raw, lists_before=(mine.raw,))
+
+    def wanted(held: DeviceCore) -> list[int]:
+        turn = Turn(alice.state.groups[group], held.identity, 0, SeededEntropy(12))
+        lists.follow(held, turn)
+        pending = turn.group.core.pending
+        return [] if pending is None else [pending.intent.op]
+
+    assert wanted(ahead) == [Op.DEVICE_ADD]
+    assert wanted(core) == []
+    assert wanted(replace(ahead, account_key=None)) == []
+
+
+@pytest.mark.spec("12.9-2")
+def test_the_mailbox_of_a_linking_is_read_again_if_the_server_lost_it() -> None:
+    world = Simulation(66, "alice")
+    one = new()
+    alice = world.devices["alice"]
+    alice.adopt(link(world, "alice", one))
+    waiting = alice.state.core.linking
+    assert waiting is not None
+    read = replace(waiting, mailbox=replace(waiting.mailbox, cursor=5))
+    for topic, cursor in (
+        (device.mailbox_topic(waiting.mailbox), 0),
+        (device.subscriptions(alice.state)[0].topic, 5),
+    ):
+        pad = work(world, "alice")
+        pad.set_core(linking=read)
+        linking.mailbox_lost(pad, topic)
+        assert pad.state.core.linking == replace(read, mailbox=replace(read.mailbox, cursor=cursor))
+    pad = work(world, "alice")
+    pad.set_core(linking=None)
+    linking.mailbox_lost(pad, device.mailbox_topic(waiting.mailbox))
+    assert pad.state.core.linking is None
 
 
 # --- letters between own devices --------------------------------------------------------------
@@ -326,7 +371,10 @@ def test_a_list_of_a_thief_of_the_account_key_is_an_alarm(shared: World) -> None
     newer = make_device_list(key, mine, [*mine.devices, certified(key, thief)])
 
     def told(sender: str, to: str, raw: bytes) -> Step:
-        record = wire.encode(replace(own_record(alice.state.core), device_list=raw))
+        held = own_record(alice.state.core)
+        listed = lists.ids(identity.stored_device_list(raw))
+        places = tuple(entry for entry in held.devices if entry.device in listed)
+        record = wire.encode(replace(held, device_list=raw, devices=places))
         return receive(world, to, payload_from(world, sender, to, (LetterKind.ACCOUNT, record)))
 
     forked = make_device_list(key, fork, [*fork.devices, mine.devices[1]])
@@ -335,6 +383,10 @@ def test_a_list_of_a_thief_of_the_account_key_is_an_alarm(shared: World) -> None
         (forked.raw, "alice", True),
         (mine.raw, "alice", False),
         (mine.raw, "laptop", False),
+        (alice.state.core.lists_before[0], "alice", False),
+        (alice.state.core.lists_before[0], "laptop", False),
+        (fork.raw, "alice", True),
+        (fork.raw, "laptop", True),
     ):
         sender = "laptop" if to == "alice" else "alice"
         step = told(sender, to, raw)
@@ -342,6 +394,7 @@ def test_a_list_of_a_thief_of_the_account_key_is_an_alarm(shared: World) -> None
         assert own_list(step.state).hash == mine.hash
     taken = told("alice", "laptop", newer.raw)
     assert own_list(taken.state).hash == newer.hash
+    assert taken.state.core.lists_before == ()  # it never has to bring a log forward
     assert kinds(taken.events).count("DeviceLinked") == 1
     assert kinds(told("alice", "laptop", forked.raw).events) == ["IdentityAlarm"]
     assert own_list(laptop.state).hash == mine.hash
