@@ -100,6 +100,14 @@ def test_what_is_missing_is_asked_for_once_a_minute(shared: World) -> None:
     assert core(pad, bob).repeat_asked == pad.ms
 
 
+def test_the_first_payload_says_where_the_next_ones_go(shared: World) -> None:
+    world, _ = shared
+    alice, bob = (world.devices[name].state for name in ("alice", "bob"))
+    mine, known = alice.core.second, bob.peers[alice.device].core.second
+    assert known is not None
+    assert known.write_token == mine.write_token
+
+
 @pytest.mark.spec("12.3-2")
 def test_what_was_heard_is_kept_no_longer(shared: World) -> None:
     pad, bob = scene(shared)

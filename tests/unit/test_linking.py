@@ -9,14 +9,14 @@ from groupcrypt.errors import InvalidLink, NotPermitted, RemoteError, UnknownDev
 from groupcrypt.protocol import device, identity, wire
 from groupcrypt.protocol.broadcast import Append, Page, Read, SlotGet, SlotValue, TopicKind
 from groupcrypt.protocol.content import TextContent, write_content
-from groupcrypt.protocol.device import linking, lists, people
+from groupcrypt.protocol.device import linking, lists, people, post
 from groupcrypt.protocol.device.account import own_list, own_record
 from groupcrypt.protocol.device.linking import NewDevice
-from groupcrypt.protocol.device.state import DeviceCore, DeviceState, Step, TopicRecord
+from groupcrypt.protocol.device.state import DeviceCore, DeviceState, Step, TopicRecord, Work
 from groupcrypt.protocol.events import DirectReceived, DirectSent, MembershipChanged
 from groupcrypt.protocol.group import LetterKind, Turn
 from groupcrypt.protocol.group.letters import Contacts, Sent
-from groupcrypt.protocol.identifiers import GroupId, TopicId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
 from groupcrypt.protocol.identity import make_device_list
 from groupcrypt.protocol.membership import Op, member_since
 from groupcrypt.protocol.primitives import SigningKey
@@ -303,6 +303,40 @@ def test_the_mailbox_of_a_linking_is_read_again_if_the_server_lost_it() -> None:
     pad.set_core(linking=None)
     linking.mailbox_lost(pad, device.mailbox_topic(waiting.mailbox))
     assert pad.state.core.linking is None
+
+
+def test_contacts_hear_of_a_new_device_and_it_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Simulation(67, "alice bob dan eve kim")
+    alice = world.devices["alice"]
+    for name in ("bob", "dan", "eve"):
+        world.introduce("alice", name)
+        world.introduce(name, "alice")
+        world.send_direct("alice", name, "hello")
+        world.settle()
+    sizes = {len(one.record) for one in alice.state.people.values()}
+    assert len(sizes) == 1
+    monkeypatch.setattr(linking, "CONTACT_BYTES", 2 * sizes.pop())
+    world.link("alice", "laptop")
+    sent: list[int] = []
+    queue = post.queue
+
+    def counted(pad: Work, to: DeviceId, account: AccountId, kind: int, body: bytes) -> None:
+        if kind == LetterKind.CONTACTS:
+            sent.append(len(wire.decode(Contacts, body).people))
+        queue(pad, to, account, kind, body)
+
+    monkeypatch.setattr(post, "queue", counted)
+    world.settle()
+    laptop = world.devices["laptop"]
+    assert sent == [2, 1]
+    for name in ("bob", "dan", "eve"):
+        other = world.devices[name]
+        assert laptop.state.people[other.account].card == str(device.card(other.state))
+        assert laptop.state.device in people.devices_of(other.state, alice.account)
+    kim = world.devices["kim"]
+    world.introduce("alice", "kim")
+    world.settle()
+    assert laptop.state.people[kim.account].card == str(device.card(kim.state))
 
 
 # --- letters between own devices --------------------------------------------------------------
