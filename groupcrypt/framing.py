@@ -24,6 +24,7 @@ from groupcrypt.errors import MalformedFrame
 PREFIX_BYTES: Final = 4
 WRITE_BYTES: Final = 64 * 1024  # one write, so that a slow reader's progress can be seen
 READ_BYTES: Final = 64 * 1024
+MOST_PIECES: Final = 64  # of one frame that are held as they came
 HEARTBEAT_JITTER: Final = 0.2
 MISSED_HEARTBEATS: Final = 2
 LAST_WORDS_SECONDS: Final = 5.0  # for a stuck write to move, once its stream is to be closed
@@ -38,13 +39,18 @@ def frame(payload: bytes) -> bytes:
 
 
 class FrameBuffer:
-    """Sans-IO: bytes in as they come, whole payloads out (spec 13.2)."""
+    """Sans-IO: bytes in as they come, whole payloads out (spec 13.2).
 
-    __slots__ = ("_held", "limit")
+    Pieces are joined when a frame is complete, so a large one is copied once however it was cut.
+    """
+
+    __slots__ = ("_needed", "_pieces", "_size", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit  # bytes of one payload; may be changed between calls
-        self._held = bytearray()
+        self._pieces: list[bytes] = []
+        self._size = 0  # bytes of the pieces
+        self._needed = PREFIX_BYTES  # until there is something to look at
 
     def feed(self, data: bytes | bytearray) -> list[bytes]:
         """Take `data` and return the payloads that are complete now, in order.
@@ -53,30 +59,39 @@ class FrameBuffer:
         came before the bad length is returned first, the next call raises: however the bytes were
         cut, the same payloads come out.
         """
-        held = self._held
-        held += data
+        if data:
+            self._pieces.append(bytes(data))
+            self._size += len(data)
+        if self._size < self._needed:
+            if len(self._pieces) > MOST_PIECES:
+                self._pieces = [b"".join(self._pieces)]
+            return []
+        held = b"".join(self._pieces)
         payloads: list[bytes] = []
-        start = 0
+        start, self._needed = 0, PREFIX_BYTES
         try:
             while len(held) - start >= PREFIX_BYTES:
                 (length,) = _PREFIX.unpack_from(held, start)
                 if not 0 < length <= self.limit:
+                    self._needed = 0  # the next call has to see it, whatever comes
                     if payloads:
                         break
                     raise MalformedFrame(f"a frame of {length} bytes; 1 to {self.limit} may be")
                 end = start + PREFIX_BYTES + length
                 if end > len(held):
+                    self._needed = PREFIX_BYTES + length
                     break
-                payloads.append(bytes(held[start + PREFIX_BYTES : end]))
+                payloads.append(held[start + PREFIX_BYTES : end])
                 start = end
         finally:
-            del held[:start]
+            rest = held[start:]
+            self._pieces, self._size = [rest] if rest else [], len(rest)
         return payloads
 
     @property
     def partial(self) -> int:
         """Bytes of an unfinished frame that are held."""
-        return len(self._held)
+        return self._size
 
 
 @dataclass(frozen=True, slots=True)
