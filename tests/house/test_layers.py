@@ -50,7 +50,7 @@ PAIRWISE_SIDE = {f"protocol.{name}" for name in ("handshake", "ratchet", "pairwi
 IMPORTERS: Mapping[str, tuple[str, ...]] = {
     "cryptography": (
         *("protocol.primitives", "server.certificate", "cli.checks"),
-        "cli.bench.floors",  # what a floor is made of; it may not go through the library
+        *("cli.bench.floors", "cli.bench.files"),  # floors, which may not go through the library
     ),
     "msgpack": ("protocol.wire",),
     "sqlite3": (

@@ -4,9 +4,11 @@ Rules of this package:
 - Every row stands beside its floor, taken in the same process and the same rounds; read ratios,
   not microseconds.
 - Targets are printed and never decide the exit code: a busy machine is no failure.
-- `rounds` < `floors` < {`messages`, `pairs`} < `worlds` < `changes` < {`groups`, `storage`}.
+- `rounds` < `floors` < {`messages`, `pairs`} < `worlds` < `changes` < {`groups`, `storage`};
+  `files`, with the processes of `transfer`, stands alone.
 
-It opens no connection and reads no store but one it makes for itself in a temporary folder.
+It opens no connection but to processes of its own, and reads no store but those it makes for
+itself in a temporary folder.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from groupcrypt.cli import command, outcome
-from groupcrypt.cli.bench import floors, groups, messages, pairs, storage
+from groupcrypt.cli.bench import files, floors, groups, messages, pairs, storage
 from groupcrypt.cli.bench.rounds import Case, Figure, Row, Spread, measure
 
 _WIDTH: Final = 62
@@ -49,12 +51,22 @@ def register(subparsers: command.Subparsers) -> None:
     made = command.add(
         subparsers, "bench", run, summary="measure what operations cost beside bare primitives"
     )
+    made.add_argument(
+        "what",
+        nargs="?",
+        choices=("operations", "files"),
+        default="operations",
+        help="operations of the protocol (the default), or a file through processes",
+    )
+    made.add_argument("--size", type=int, metavar="MIB", default=1024, help="of the file")
     made.add_argument("--quick", action="store_true", help="small groups, few rounds")
     made.add_argument("--only", metavar="TEXT", default="", help="rows whose name has this text")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; exit code 0 whatever the figures are."""
+    if arguments.what == "files":
+        return _files(max(arguments.size, 1), json_lines=arguments.json)
     extent = QUICK if arguments.quick else FULL
     with tempfile.TemporaryDirectory(prefix="groupcrypt-bench-") as folder:
         _progress("preparing")
@@ -72,6 +84,56 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _as_table(figures)
     return outcome.OK
+
+
+def _files(size: int, *, json_lines: bool) -> int:
+    with tempfile.TemporaryDirectory(prefix="groupcrypt-bench-") as folder:
+        found = files.measure(size * files.MIB, Path(folder), _progress)
+    _progress("")
+    if not json_lines:
+        print(f"a file of {size:,} MiB over loopback TLS; the floor is the slower of the first two")
+    for name, speed in (("AES-GCM", found.aes_gcm), ("TLS copy", found.tls_copy)):
+        _file_row(name, speed, "MB/s", None, None, json_lines=json_lines)
+    for name, speed in (("upload", found.upload), ("download", found.download)):
+        ratio = speed / found.floor
+        goal = f"at least {files.LEAST_RATIO} x floor"
+        met = ratio >= files.LEAST_RATIO
+        _file_row(name, speed, "MB/s", (ratio, goal), met, json_lines=json_lines)
+    for name, held in (
+        ("sender", found.sender),
+        ("receiver", found.receiver),
+        ("server", found.server),
+    ):
+        goal = f"at most {files.MOST_MEMORY // 1024} MiB"
+        met = held <= files.MOST_MEMORY
+        _file_row(f"memory, {name}", held / 1024, "MiB", (None, goal), met, json_lines=json_lines)
+    return outcome.OK
+
+
+def _file_row(
+    name: str,
+    value: float,
+    unit: str,
+    against: tuple[float | None, str] | None,
+    met: bool | None,  # noqa: FBT001  # a figure, no flag
+    *,
+    json_lines: bool,
+) -> None:
+    ratio, goal = against or (None, None)
+    if json_lines:
+        command.emit(
+            type="file",
+            name=name,
+            value=_round(value),
+            unit=unit,
+            ratio=_round(ratio),
+            target=goal,
+            met=met,
+        )
+        return
+    shown = "" if ratio is None else f"{ratio:.2f} x"
+    sign = command.painted(_SIGNS[met], "green" if met else "red", sys.stdout)
+    print(f"{name:20} {value:10,.1f} {unit:5} {shown:>8}  {sign} {goal or ''}".rstrip())
 
 
 def all_rows(extent: Extent, folder: Path) -> list[Row]:
