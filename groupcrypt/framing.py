@@ -25,6 +25,7 @@ PREFIX_BYTES: Final = 4
 WRITE_BYTES: Final = 64 * 1024  # one write, so that a slow reader's progress can be seen
 READ_BYTES: Final = 64 * 1024
 MOST_PIECES: Final = 64  # of one frame that are held as they came
+DEADLINE_STEPS: Final = 64  # in a silence; to move a deadline costs as much as a read
 HEARTBEAT_JITTER: Final = 0.2
 MISSED_HEARTBEATS: Final = 2
 LAST_WORDS_SECONDS: Final = 5.0  # for a stuck write to move, once its stream is to be closed
@@ -141,16 +142,19 @@ class FrameStream:
         Cancel-safe: nothing that was read is lost. Raises `MalformedFrame`.
         """
         payloads = self.buffer.feed(b"")
-        while not payloads:
-            data: bytes | bytearray = b""
-            with trio.move_on_after(self.pace.silence):
+        # One scope for all the reads of a frame: it moves with each of them.
+        with trio.move_on_after(self.pace.silence) as silence:
+            while not payloads:
                 try:
                     data = await self._stream.receive_some(READ_BYTES)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     return []
-            if not data:
-                return []
-            payloads = self.buffer.feed(data)
+                if not data:
+                    return []
+                payloads = self.buffer.feed(data)
+                deadline = trio.current_time() + self.pace.silence
+                if deadline - silence.deadline > self.pace.silence / DEADLINE_STEPS:
+                    silence.deadline = deadline
         return payloads
 
     def put(self, data: bytes) -> None:

@@ -33,7 +33,7 @@ from groupcrypt.protocol.broadcast import BlobGet, BlobPart, Code, blob_id, toke
 from groupcrypt.protocol.identity import clean_text
 from groupcrypt.protocol.limits import FILE_CHUNK_BYTES
 
-BATCH: Final = 4  # chunks that one call of the thread opens and writes
+BATCH: Final = 8  # chunks that one call of the thread opens and writes
 GONE: Final = Code.AUTH.name.lower()
 
 
@@ -225,6 +225,7 @@ class _Fetching:
             self._tell()
 
     def _opened(self, first: int, batch: list[bytes]) -> list[bytes]:
-        data = [open_chunk(self._file, first + n, sealed) for n, sealed in enumerate(batch)]
-        self._into.write(first * FILE_CHUNK_BYTES, b"".join(data))
+        for index, sealed in enumerate(batch, first):
+            data = open_chunk(self._file, index, sealed)
+            self._into.write(index * FILE_CHUNK_BYTES, data)
         return [sealed[:32] for sealed in batch]

@@ -55,9 +55,9 @@ class PartialFile:
     def write(self, place: int, data: bytes) -> None:
         """Write all of `data`."""
         with _told("written"):
-            done = 0
-            while done < len(data):
-                done += os.pwrite(self._descriptor, data[done:], place + done)
+            while data:
+                done = os.pwrite(self._descriptor, data, place)
+                place, data = place + done, data[done:]
 
     def cut(self, size: int) -> None:
         """Keep the first `size` bytes."""

@@ -33,7 +33,7 @@ from groupcrypt.protocol.device.state import OutgoingFile
 from groupcrypt.protocol.identifiers import MessageId
 from groupcrypt.protocol.limits import FILE_CHUNK_BYTES
 
-BATCH: Final = 4  # chunks that one call of the thread reads and seals
+BATCH: Final = 8  # chunks that one call of the thread reads and seals
 LIFE: Final = 14 * 24 * 3600  # seconds that the server keeps a file
 STUCK: Final = 8  # answers in a row that led nowhere; then the upload is given up
 DROP_SECONDS: Final = 5.0

@@ -14,7 +14,7 @@ from groupcrypt.connection import Asked, Connection
 from groupcrypt.protocol.broadcast import Reply, Request
 
 FIRST: Final = 2  # parts
-MOST: Final = 12
+MOST: Final = 32
 SWIFT: Final = 0.25  # seconds from asking to the answer: one more may be under way
 SLOW: Final = 1.0  # half as many
 

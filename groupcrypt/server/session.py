@@ -69,6 +69,7 @@ HELLO_SECONDS: Final = 10.0
 UNDER_WAY: Final = 512  # writes of one connection that wait for their commit
 UNDER_WAY_BYTES: Final = 1024 * 1024
 BLOBS_UNDER_WAY: Final = 32  # requests about blobs that wait; then reading waits as well
+BLOB_BATCH: Final = 8  # requests about blobs in one call of the engine
 LAG_BYTES: Final = 512 * 1024  # queued for a reader; above this it is served from its cursor
 RETURN_MS: Final = 5_000  # after a drain, with jitter: clients do not all come back at once
 
@@ -122,6 +123,7 @@ class Session:
         self._ask_blobs, self._blobs_asked = trio.open_memory_channel[tuple[int, BlobRequest]](
             BLOBS_UNDER_WAY
         )
+        self._show_parts, self._parts = trio.open_memory_channel[list[tuple[int, Reply]]](0)
         self._reading = trio.CancelScope()
         self._last = b""  # what to say before closing
 
@@ -132,6 +134,7 @@ class Session:
                 nursery.start_soon(self._write, nursery.cancel_scope)
                 nursery.start_soon(self._replay_forever)
                 nursery.start_soon(self._serve_blobs)
+                nursery.start_soon(self._send_parts)
                 with self._reading:
                     await self._read()
                 await self._settled()
@@ -249,16 +252,43 @@ class Session:
         self._moved = trio.Event()
 
     async def _serve_blobs(self) -> None:
-        """One after the other, beside everything else; parts only into an empty queue."""
-        async for tag, request in self._blobs_asked:
-            if isinstance(request, BlobGet):
-                await self._wire.room()
-            now = self._hub.clock.now()
-            try:
-                reply = await self._hub.engine.blob(request.blob, request, now=now)
-            except StoreError:
-                reply = Refused(Code.UNAVAILABLE, RETRY_MS)
+        """In order, beside everything else; what has gathered of one kind shares a call."""
+        later: list[tuple[int, BlobRequest]] = []
+        while True:
+            first = later.pop() if later else await self._blobs_asked.receive()
+            batch = [first]
+            while len(batch) < BLOB_BATCH:
+                try:
+                    following = self._blobs_asked.receive_nowait()
+                except trio.WouldBlock:
+                    break
+                if isinstance(following[1], BlobGet) != isinstance(first[1], BlobGet):
+                    later.append(following)
+                    break
+                batch.append(following)
+            await self._serve(batch)
+
+    async def _serve(self, batch: Sequence[tuple[int, BlobRequest]]) -> None:
+        now, replies = self._hub.clock.now(), list[Reply]()
+        try:
+            replies = await self._hub.engine.blobs(
+                [(request.blob, request) for _, request in batch], now=now
+            )
+        except StoreError:
+            replies = [Refused(Code.UNAVAILABLE, RETRY_MS)] * len(batch)
+        answers = [(tag, reply) for (tag, _), reply in zip(batch, replies, strict=True)]
+        if isinstance(batch[0][1], BlobGet):
+            await self._show_parts.send(answers)
+            return
+        for tag, reply in answers:
             self._answered(tag, reply)
+
+    async def _send_parts(self) -> None:
+        """Parts go only into an empty queue, so entries go between; others are read meanwhile."""
+        async for answers in self._parts:
+            for tag, reply in answers:
+                await self._wire.room()
+                self._answered(tag, reply)
 
     async def _settled(self) -> None:
         while self._under_way:

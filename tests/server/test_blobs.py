@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -62,7 +62,8 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator
 
 
 async def ask(engine: Engine, request: BlobRequest, now: int = 0) -> Reply:
-    return await engine.blob(request.blob, request, now=now)
+    (reply,) = await engine.blobs([(request.blob, request)], now=now)
+    return reply
 
 
 async def sealed(engine: Engine, blob: Blob, data: bytes, now: int = 0) -> None:
@@ -408,9 +409,9 @@ def test_sqlite_does_what_the_model_does(
 class Slow(MemoryEngine):
     """An engine whose disk takes a minute for each request about a blob."""
 
-    async def blob(self, name: bytes, request: BlobRequest, *, now: int) -> Reply:
+    async def blobs(self, batch: Sequence[tuple[bytes, BlobRequest]], *, now: int) -> list[Reply]:
         await trio.sleep(60)
-        return await super().blob(name, request, now=now)
+        return await super().blobs(batch, now=now)
 
 
 @pytest.mark.spec("13.12-8")

@@ -6,7 +6,7 @@ threads.
 
 import errno
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -62,11 +62,15 @@ class Odd(MemoryEngine):
         self.asked: list[BlobRequest] = []
         self.pause = 0.0
 
-    async def blob(self, name: bytes, request: BlobRequest, *, now: int) -> Reply:
-        self.asked.append(request)
-        if self.pause:
-            await trio.sleep(self.pause)
-        return self.then(request, await super().blob(name, request, now=now))
+    async def blobs(self, batch: Sequence[tuple[bytes, BlobRequest]], *, now: int) -> list[Reply]:
+        replies: list[Reply] = []
+        for name, request in batch:
+            self.asked.append(request)
+            if self.pause:
+                await trio.sleep(self.pause)
+            (reply,) = await super().blobs([(name, request)], now=now)
+            replies.append(self.then(request, reply))
+        return replies
 
 
 @asynccontextmanager

@@ -223,3 +223,18 @@ def test_a_floor_does_what_it_says() -> None:
 
 def test_held_bytes_are_those_of_what_was_made() -> None:
     assert 100_000 <= storage.allocated(lambda: bytes(100_000)) < 110_000
+
+
+def test_a_file_is_measured_through_real_processes(capsys: Capture) -> None:
+    assert cli.main(["bench", "files", "--size", "1", "--json"]) == 0
+    rows = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert [*rows] == [
+        *("AES-GCM", "TLS copy", "upload", "download"),
+        *("memory, sender", "memory, receiver", "memory, server"),
+    ]
+    floor = min(rows[name]["value"] for name in ("AES-GCM", "TLS copy"))
+    for name in ("upload", "download"):
+        assert rows[name]["ratio"] == pytest.approx(rows[name]["value"] / floor, rel=0.01)
+        assert rows[name]["met"] == (rows[name]["ratio"] >= 0.5)
+    for name in ("sender", "receiver", "server"):
+        assert 10 < rows[f"memory, {name}"]["value"] < 1_000

@@ -56,10 +56,11 @@ class Engine(Protocol):
         """What a pool holds."""
         ...
 
-    async def blob(self, name: bytes, request: BlobRequest, *, now: int) -> Reply:
-        """Carry out one request about a blob; `write` and `page` never wait for it (13.12).
+    async def blobs(self, batch: Sequence[tuple[bytes, BlobRequest]], *, now: int) -> list[Reply]:
+        """Carry out (name, request) pairs in order; `write` and `page` never wait for it (13.12).
 
-        Requests about one blob are carried out in the order of the calls.
+        Either all are `BlobGet` or none is. Requests about one blob are carried out in the order of
+        the calls. Raises `StoreError`: what was put is then to be asked for with `BlobNew`.
         """
         ...
 

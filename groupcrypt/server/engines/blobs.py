@@ -9,7 +9,7 @@ Rules of this file:
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -86,11 +86,13 @@ class BlobFiles:
         self._reader.execute("PRAGMA query_only=ON")
         self._used = self._tidy()
 
-    async def answer(self, name: bytes, request: BlobRequest, now: int) -> Reply:
-        """Carry out one request; raises `StoreError`."""
-        if isinstance(request, BlobGet):
-            return await self._call(self._reading, lambda: self._part(name, request, now))
-        return await self._call(self._writing, lambda: self._write(name, request, now))
+    async def answer(self, batch: Sequence[tuple[bytes, BlobRequest]], now: int) -> list[Reply]:
+        """Carry out requests, all of them reading or none; raises `StoreError`."""
+        reading = bool(batch) and isinstance(batch[0][1], BlobGet)
+        limiter = self._reading if reading else self._writing
+        return await self._call(
+            limiter, lambda: [self._one(name, each, now) for name, each in batch]
+        )
 
     async def expire(self, now: int) -> int:
         """Remove a slice of the blobs whose time is over; how many."""
@@ -130,6 +132,11 @@ class BlobFiles:
         for orphan in files.values():
             orphan.unlink()
         return used
+
+    def _one(self, name: bytes, request: BlobRequest, now: int) -> Reply:
+        if isinstance(request, BlobGet):
+            return self._part(name, request, now)
+        return self._write(name, request, now)
 
     # --- writing, in its thread ----------------------------------------------------------------
 

@@ -48,9 +48,9 @@ class MemoryEngine:
         await trio.lowlevel.checkpoint()
         return self._model.count(pool)
 
-    async def blob(self, name: bytes, request: BlobRequest, *, now: int) -> Reply:
+    async def blobs(self, batch: Sequence[tuple[bytes, BlobRequest]], *, now: int) -> list[Reply]:
         await trio.lowlevel.checkpoint()
-        return self._model.blobs.answer(request, now=now, name=name)
+        return [self._model.blobs.answer(each, now=now, name=name) for name, each in batch]
 
     async def maintain(self, *, now: int) -> int:
         await trio.lowlevel.checkpoint()

@@ -117,8 +117,8 @@ class SqliteEngine:
     async def count(self, pool: bytes) -> PoolCounted:
         return await self._call(self._reading, lambda: tables.count(self._reader, pool))
 
-    async def blob(self, name: bytes, request: BlobRequest, *, now: int) -> Reply:
-        return await self._blobs.answer(name, request, now)
+    async def blobs(self, batch: Sequence[tuple[bytes, BlobRequest]], *, now: int) -> list[Reply]:
+        return await self._blobs.answer(batch, now)
 
     async def maintain(self, *, now: int) -> int:
         gone = await self._call(self._writing, lambda: self._expire(now))
