@@ -63,10 +63,10 @@ class Scribe:
 
     # --- what left -------------------------------------------------------------------------------
 
-    def uploaded(self, who: str, row: OutboxRow, *, fault: str = "") -> None:
-        """A device gave the server what one row of its outbox holds."""
-        if row.mid is not None and row.mid in self._uploads:
-            self.line(who, fault=fault, **self._uploads[row.mid])
+    def uploaded(self, who: str, mid: bytes | None, *, fault: str = "") -> None:
+        """A device gave the server what the row of its outbox with this upload id holds."""
+        if mid is not None and mid in self._uploads:
+            self.line(who, fault=fault, **self._uploads[mid])
 
     def _posted(self, who: str, state: DeviceState) -> None:
         """Remember what the rows of an outbox are: when one leaves, the state may have gone on."""
@@ -113,7 +113,12 @@ class Scribe:
 
     def _told(self, event: Event) -> Fields | None:
         """The line of an event, or None if it is about no group and no message."""
-        return self._of_message(event) or self._of_membership(event) or self._of_trouble(event)
+        return (
+            self._of_message(event)
+            or self._of_membership(event)
+            or self._of_devices(event)
+            or self._of_trouble(event)
+        )
 
     def _of_message(self, event: Event) -> Fields | None:  # noqa: PLR0911  # one for each kind
         match event:
@@ -163,6 +168,20 @@ class Scribe:
             case _:
                 return None
 
+    def _of_devices(self, event: Event) -> Fields | None:
+        match event:
+            case events.DeviceLinked(device):
+                return {"kind": Kind.NOTE, "peer": self._device(device), "text": "linked"}
+            case events.DeviceRevoked(device):
+                return {"kind": Kind.NOTE, "peer": self._device(device), "text": "revoked"}
+            case events.PeerSilent(group, _, device):
+                text = "not heard of for two days"
+                return self._in(Kind.NOTE, group, peer=self._device(device), text=text)
+            case events.SessionWedged(device):
+                return {"kind": Kind.NOTE, "peer": self._device(device), "text": "session wedged"}
+            case _:
+                return None
+
     def _of_trouble(self, event: Event) -> Fields | None:  # noqa: PLR0911  # one for each kind
         match event:
             case events.Rejected(code, group):
@@ -176,17 +195,14 @@ class Scribe:
                 return self._in(Kind.FORK, group, epoch, peer=self._device(device), text="frames")
             case events.Impersonated(group, epoch):
                 return self._in(Kind.NOTE, group, epoch, text="a frame in its name, not by it")
+            case events.Rewound(group, epoch):
+                text = "lost records that it had shown"
+                return self._in(Kind.NOTE, group, epoch, peer=SERVER, text=text)
             case events.RolledBack():
                 return {"kind": Kind.NOTE, "text": "its store is an older copy of itself"}
             case events.IdentityAlarm(account):
                 text = "another identity than before"
                 return {"kind": Kind.NOTE, "peer": self._name(account), "text": text}
-            case events.DeviceLinked(device):
-                return {"kind": Kind.NOTE, "peer": self._device(device), "text": "linked"}
-            case events.DeviceRevoked(device):
-                return {"kind": Kind.NOTE, "peer": self._device(device), "text": "revoked"}
-            case events.SessionWedged(device):
-                return {"kind": Kind.NOTE, "peer": self._device(device), "text": "session wedged"}
             case _:
                 return None
 

@@ -175,5 +175,9 @@ class Labels:
         self._given[letter, thing] = label
         return label
 
+    def alias(self, letter: str, thing: bytes, other: bytes) -> None:
+        """Two ids of one thing have one label, that of the other."""
+        self._given[letter, thing] = self.of(letter, other)
+
 
 __all__ = ["MAX_TEXT", "NONE", "SERVER", "WORLD", "Kind", "Labels", "Line", "Trace"]

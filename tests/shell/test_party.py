@@ -309,7 +309,42 @@ async def test_somebody_comes_later(autojump_clock: MockClock) -> None:
         await p.settled()
         assert (p.texts("carol"), p.texts("alice")) == (["only for you"], [])
         kinds = [line.kind for line in p.trace if line.who == "carol"]
-        assert kinds == [Kind.JOIN, Kind.SHOWN]
+        letters = {Kind.OPENED}  # a welcome, and a direct message
+        assert [kind for kind in kinds if kind not in letters] == [Kind.JOIN, Kind.SHOWN]
+        assert letters <= {*kinds}
+
+
+async def test_a_trace_has_letters_epochs_and_one_label_for_each_text(
+    autojump_clock: MockClock,
+) -> None:
+    async with party("alice bob carol") as p:
+        await p.group("alice", "bob", "carol")
+        await p.say("alice", "for all")
+        await p.settled()
+        p.kill("carol")
+        await p.say("alice", "while she is away")
+        await p.restart("carol")
+        await p.settled()
+        await p.remove("alice", "carol")
+        await p.say("bob", "without her")
+        await p.settled()
+        told = [(line.who, line.kind, line.epoch, line.text) for line in p.trace]
+    for each in (
+        ("bob", Kind.JOIN, 1, ""),
+        ("alice", Kind.UPLOAD, 1, "m1"),
+        ("carol", Kind.SHOWN, None, "m2"),
+        ("alice", Kind.SETTLE, 1, "m2"),
+        ("alice", Kind.SUBMIT, 2, "remove"),
+        ("bob", Kind.OPENED, None, "epoch secret"),
+        ("bob", Kind.CONFIRM, 2, ""),
+        ("carol", Kind.DEPART, 2, ""),
+        ("alice", Kind.LIVE, 2, ""),
+        ("bob", Kind.UPLOAD, 2, "m3"),
+        ("bob", Kind.SETTLE, 2, "m3"),
+    ):
+        assert told.count(each) == 1, each
+    labels = {text for _, kind, _, text in told if kind in (Kind.SEND, Kind.SHOWN, Kind.SETTLE)}
+    assert labels == {"m1", "m2", "m3"}
 
 
 # --- whose fault it is -------------------------------------------------------------------------

@@ -5,13 +5,17 @@ from functools import partial
 from groupcrypt.protocol import device
 from groupcrypt.protocol.broadcast import Page, Read, Reply, Request
 from groupcrypt.protocol.device.state import Step
-from groupcrypt.protocol.events import Event
+from groupcrypt.protocol.events import Event, Withheld
 from groupcrypt.protocol.group import LetterKind
+from groupcrypt.protocol.identifiers import GroupId
 from groupcrypt.testing import scribe
 from groupcrypt.testing.device import START, Device
+from groupcrypt.testing.picture.rows import rows_of, sentence
 from groupcrypt.testing.scribe import Scribe
 from groupcrypt.testing.simulation import Simulation
 from groupcrypt.testing.trace import Kind, Line
+from groupcrypt.testing.world import World
+from groupcrypt.testing.world.actions import Add, Cut, Found, Link, Revoke, Rewind, Send, Wait
 from tests.simulation.wandering import wander
 
 
@@ -45,7 +49,7 @@ class Watched(Simulation):
 
     def _upload(self, actor: Device) -> bool:
         for row in device.pending(actor.state)[:1]:
-            self.scribe.uploaded(actor.name, row)
+            self.scribe.uploaded(actor.name, row.mid)
         return super()._upload(actor)
 
 
@@ -123,3 +127,44 @@ def test_no_id_of_a_device_a_person_or_a_group_is_in_a_trace() -> None:
         for secret in (state.account, state.device, *state.groups, *state.peers):
             assert secret.hex()[:12] not in text
     assert "one" not in text.split() and "three" not in text.split(), "nor what people wrote"
+
+
+def test_what_a_server_lost_who_is_silent_and_own_devices_are_remarks() -> None:
+    world = World(5, "alice bob carol").play(
+        Found("alice", "g1"),
+        Add("alice", "g1", "bob"),
+        Add("alice", "g1", "carol"),
+        Wait(20.0),
+        *(Send(name, "g1", f"by {name}") for name in ("alice", "bob", "carol")),
+        Wait(20.0),
+        Rewind("alice", "g1", 3),
+        Send("bob", "g1", "again"),
+        Wait(20.0),
+        Link("bob", "bob2"),
+        Wait(60.0),
+        Revoke("bob", "bob2"),
+        Cut("carol", 4 * 86_400.0),
+        Wait(86_400.0),
+        *(Send("alice", "g1", "one"), Wait(100_000.0)),
+        *(Send("alice", "g1", "two"), Wait(100_000.0)),
+        *(Send("alice", "g1", "three"), Wait(60.0)),
+    )
+    notes = {(line.who, line.peer, line.text) for line in world.trace if line.kind == Kind.NOTE}
+    assert notes >= {
+        ("bob", "server", "lost records that it had shown"),
+        ("alice", "carol", "not heard of for two days"),
+        ("bob", "bob2", "linked"),
+        ("bob2", "bob2", "revoked"),
+    }
+    said = [sentence(row) for row in rows_of(world.trace)]
+    assert "alice: carol, not heard of for two days" in said
+
+
+def test_a_withheld_record_is_one_that_is_missed_of_the_server() -> None:
+    made = scribe.Scribe(0.0)
+    told = made._told(Withheld(GroupId(bytes(32)), 3, 2))
+    assert told is not None
+    line = Line(0, "bob", **told)
+    assert str(line) == "0.000 bob missing server g1 3 - 2 records"
+    (row,) = rows_of([line])
+    assert (sentence(row), row.bad) == ("bob misses 2 records of server", True)

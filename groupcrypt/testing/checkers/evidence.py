@@ -236,7 +236,7 @@ def history(world: Evidence, group: GroupId) -> History:
     for epoch in sorted(found.hashes):
         for log in sorted(found.hashes[epoch]):
             parent, change = found.parents.get(log), changes.get(log)
-            if change is not None and parent in found.members:
+            if change is not None and parent is not None and parent in found.members:
                 members, devices = found.members[parent], found.devices[parent]
                 found.members[log] = members.difference(change.removed).union(change.added)
                 found.devices[log] = devices.difference(change.went).union(change.came)

@@ -7,7 +7,7 @@ Rules of this file:
 - All randomness comes from the place's seed, all time from `schedule.date`.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,15 +20,15 @@ from groupcrypt.connection import Connection, connected
 from groupcrypt.errors import ServerUnreachable
 from groupcrypt.node import Contact, Group, Node, run_node
 from groupcrypt.protocol.broadcast import Request
-from groupcrypt.protocol.events import Departed, Event, GroupJoined, Rejected
+from groupcrypt.protocol.events import Event, Rejected
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.party.disk import Disk
 from groupcrypt.testing.party.journal import Journal, Shown
 from groupcrypt.testing.party.network import Network
+from groupcrypt.testing.party.recorder import Recorder
 from groupcrypt.testing.party.transport import Transport, transport
 from groupcrypt.testing.party.witness import Witness
 from groupcrypt.testing.schedule import date
-from groupcrypt.testing.trace import Kind
 
 ADDRESS: Final = "party:1"
 TITLE: Final = "party"
@@ -87,10 +87,16 @@ class Place:
     cards: dict[str, str]  # what everybody has published, by name
     life: int = 0
     witness: Witness = field(init=False)
+    recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:
         self.witness = Witness(self.name)
-        self.disk.seen = self.witness.saw_commit
+        self.recorder = Recorder(self.name, self.journal)
+        self.disk.seen = self._committed
+
+    def _committed(self, changes: Mapping[bytes, bytes | None]) -> None:
+        self.witness.saw_commit(changes)
+        self.recorder.durable()
 
     def publish(self, card: str) -> None:
         """Let everybody have what they need to reach this client: keys, an address, a card."""
@@ -122,6 +128,7 @@ class Place:
 
             async def witnessed(tag: int, request: Request) -> None:
                 self.witness.saw_request(request)
+                self.recorder.left(request)
                 await post(tag, request)
 
             connection.post = witnessed  # type: ignore[method-assign]  # of this one connection
@@ -176,6 +183,7 @@ class NodeClient:
             self.place.publish(self._node.card)
             self.place.witness.account = self._node.account
             self.place.witness.device = self._node.state.device
+            self.place.recorder.follow(self._node)
             with self._node.core.heard(self._hear):
                 task_status.started()
                 async for message in self._node.messages():  # which acknowledges the last
@@ -201,15 +209,9 @@ class NodeClient:
 
     def _hear(self, event: Event) -> None:
         self.place.witness.events.append(event)
-        match event:
-            case Rejected(code="internal"):
-                self.place.journal.faults.append(f"{self.place.name}: {event.reason}")
-            case GroupJoined():
-                self.place.journal.note(self.place.name, Kind.JOIN)
-            case Departed():
-                self.place.journal.note(self.place.name, Kind.DEPART)
-            case _:
-                pass
+        self.place.recorder.durable()  # also what changed no row
+        if isinstance(event, Rejected) and event.code == "internal":
+            self.place.journal.faults.append(f"{self.place.name}: {event.reason}")
 
 
 __all__ = ["Client", "Make", "NodeClient", "Place"]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import trio
 
 from groupcrypt.protocol.identifiers import GroupId, MessageId
-from groupcrypt.testing.trace import Kind, Labels, Line, Trace
+from groupcrypt.testing.scribe import Scribe
+from groupcrypt.testing.trace import Kind, Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +57,26 @@ class Journal:
     sent: dict[MessageId, tuple[str, GroupId]] = field(
         default_factory=dict[MessageId, tuple[str, GroupId]]
     )  # by nodes of this library
-    trace: Trace = field(default_factory=Trace)
+    scribe: Scribe = field(default_factory=lambda: Scribe(0.0))
     faults: list[str] = field(default_factory=list[str])  # of the library, which no test plants
     moves: int = 0  # grows with everything that happens, for `Party.settled`
-    _labels: Labels = field(default_factory=Labels)
+
+    @property
+    def trace(self) -> Trace:
+        """What happened, line by line."""
+        return self.scribe.trace
+
+    def now(self) -> Scribe:
+        """Who writes down what happens at this moment."""
+        self.scribe.now = trio.current_time()
+        return self.scribe
 
     def note(
         self, who: str, kind: Kind, *, peer: str = "", text: str = "", fault: str = ""
     ) -> None:
         """Write a line of the trace."""
         self.moves += 1
-        at = round(trio.current_time() * 1000)
-        self.trace.add(Line(at, who, kind, peer, text=text, fault=fault))
+        self.now().line(who, kind, peer=peer, text=text, fault=fault)
 
     def say(self, sender: str, text: str, to: AbstractSet[str]) -> Said:
         """Somebody begins to send."""
@@ -90,7 +99,11 @@ class Journal:
 
     def label(self, sender: str, text: str) -> str:
         """The label of a message."""
-        return self._labels.of("m", f"{sender} {text}".encode())
+        return self.scribe.labels.of("m", f"{sender} {text}".encode())
+
+    def name(self, message: MessageId, sender: str, text: str) -> None:
+        """A node's message is this text: it has its label."""
+        self.scribe.labels.alias("m", message, f"{sender} {text}".encode())
 
 
 __all__ = ["Change", "Journal", "Said", "Shown"]

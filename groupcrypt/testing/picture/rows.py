@@ -178,6 +178,8 @@ def sentence(row: Row) -> str:
     said += "".join(_said(_SECOND[line.kind], row, line) for line in first[1:])
     if head.kind == Kind.FAULT:
         said = ", ".join(each for each in (said, head.peer, head.text) if each)
+    if head.kind == Kind.NOTE and head.peer:
+        said = f"{named(row.whose)}: {head.peer}, {head.text}"
     faults = [line.fault for line in first if line.fault and line.kind != Kind.FAULT]
     return said + (f"; {', '.join(faults)}" if faults else "")
 

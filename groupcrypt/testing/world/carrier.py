@@ -164,7 +164,7 @@ class Carrier:
             host.wire.append(row.request)
             lost = self.now < host.line.cut_out
             lost = lost or self._chance.happens(host.name, "lost out", self.faults.loss)
-            self._scribe.uploaded(host.name, row, fault="lost" if lost else "")
+            self._scribe.uploaded(host.name, row.mid, fault="lost" if lost else "")
             if lost:
                 break
             sent.append(row)
