@@ -309,9 +309,9 @@ async def test_somebody_comes_later(autojump_clock: MockClock) -> None:
         await p.settled()
         assert (p.texts("carol"), p.texts("alice")) == (["only for you"], [])
         kinds = [line.kind for line in p.trace if line.who == "carol"]
-        letters = {Kind.OPENED}  # a welcome, and a direct message
+        letters = {Kind.OPENED, Kind.LETTER}  # a welcome, a direct message, what is said to them
         assert [kind for kind in kinds if kind not in letters] == [Kind.JOIN, Kind.SHOWN]
-        assert letters <= {*kinds}
+        assert kinds.count(Kind.OPENED) >= 2
 
 
 async def test_a_trace_has_letters_epochs_and_one_label_for_each_text(
