@@ -23,6 +23,7 @@ from groupcrypt.node import (
     Stream,
 )
 from groupcrypt.protocol import events
+from groupcrypt.protocol.content import ReceiptContent, ReceiptKind, Said
 from groupcrypt.protocol.identifiers import AccountId
 
 Fields = dict[str, Any]
@@ -104,7 +105,7 @@ class Teller:
             case Disconnected(code, reason):
                 return {"type": "disconnected", "code": code, "reason": reason}
             case _:
-                return _device(event) or _plain(event)
+                return _direct(event) or _device(event) or _plain(event)
 
     def _name(self, account: AccountId) -> Fields:
         return {"account": account.hex(), "name": Contact(self.node, account).name}
@@ -114,6 +115,29 @@ async def acknowledge(node: Node) -> None:
     """What was told is done with, also if the end comes just now: it is not told again."""
     with trio.CancelScope(shield=True):
         await node.inbox.acknowledge()
+
+
+def _direct(event: Happening) -> Fields | None:
+    """What is told of direct messages, and of what others do with own ones."""
+    match event:
+        case events.DirectAccepted(to, message):
+            told = {"type": "settled", "group": None, "message": message.hex()}
+            return {**told, "to": to.hex()}
+        case events.DirectFailed(to, message, code):
+            told = {"type": "failed", "group": None, "message": message.hex()}
+            return {**told, "to": to.hex(), "code": code}
+        case events.Receipt(sender, said=Said(ReceiptContent(kind, group, messages))):
+            return {
+                "type": "receipt",
+                "account": sender.hex(),
+                "read": kind == ReceiptKind.READ,
+                "group": None if group is None else group.hex(),
+                "messages": [message.hex() for message in messages],
+            }
+        case events.Typing(account, _, typing):
+            return {"type": "typing", "account": account.hex(), "typing": typing}
+        case _:
+            return None
 
 
 def _device(event: Happening) -> Fields | None:

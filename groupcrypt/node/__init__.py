@@ -10,10 +10,12 @@ Rules of this package:
 """
 
 from groupcrypt.node.attachments import Attachment
+from groupcrypt.node.conversation import Conversation
 from groupcrypt.node.feed import Connected, Disconnected, Events, Happening, Skipped
-from groupcrypt.node.handles import Contact, Group, Message
+from groupcrypt.node.handles import Contact, Group
 from groupcrypt.node.inbox import Messages, Stream
 from groupcrypt.node.linking import NewDevice, open_linking, start_linking
+from groupcrypt.node.message import Message
 from groupcrypt.node.node import Node
 from groupcrypt.node.opening import KEY_FILE, STORE_FILE, open_node, run_node
 
@@ -23,6 +25,7 @@ __all__ = [
     "Attachment",
     "Connected",
     "Contact",
+    "Conversation",
     "Disconnected",
     "Events",
     "Group",

@@ -1,4 +1,4 @@
-"""What an application holds: groups, contacts, messages (spec 12.4).
+"""What an application holds: groups and contacts (spec 12.4).
 
 Rules of this file:
 - A handle is an id and the node; it reads the committed state, it keeps none of its own.
@@ -6,55 +6,33 @@ Rules of this file:
 - Names and texts are cleaned where they are shown, never where they are signed.
 """
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from groupcrypt.errors import LocalError, NotAMember, UnknownDevice
-from groupcrypt.node.attachments import Attachment
-from groupcrypt.node.core import Act, Core
-from groupcrypt.node.online import Online
-from groupcrypt.node.uploads import Progress, Uploads
+from groupcrypt.node.changes import Done, decided
+from groupcrypt.node.conversation import Conversation
+from groupcrypt.node.conversation import Host as Talking
+from groupcrypt.node.core import Act
 from groupcrypt.protocol import device
 from groupcrypt.protocol import group as groups
-from groupcrypt.protocol.attachment import AttachmentContent
-from groupcrypt.protocol.content import Content, CustomContent, ReceiptContent, TextContent
-from groupcrypt.protocol.device.state import DeviceState, Step
-from groupcrypt.protocol.events import (
-    ChangeFailed,
-    Departed,
-    Event,
-    GroupJoined,
-    MembershipChanged,
-    MessageFailed,
-)
+from groupcrypt.protocol.content import Content
+from groupcrypt.protocol.events import DirectFailed, Event, GroupJoined, MessageFailed
 from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId, short
 from groupcrypt.protocol.identity import Card, clean_text, read_account_record
 from groupcrypt.protocol.membership import Op, Settings, Who
-from groupcrypt.protocol.primitives import Entropy
-
-Intended = tuple[int, bytes]  # operation and data of a change
 
 
-class Host(Protocol):
+class Host(Talking, Protocol):
     """What a handle needs of its node."""
-
-    @property
-    def core(self) -> Core: ...
-    @property
-    def online(self) -> Online: ...
-    @property
-    def uploads(self) -> Uploads: ...
 
     async def import_card(self, card: "str | Card") -> "Contact": ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Contact:
+class Contact(Conversation):
     """An account, seen from this node; also one met only as a fellow member, or its own."""
 
     node: Host
@@ -96,31 +74,64 @@ class Contact:
         """Accept the account's changed identity and sessions; verification starts anew."""
         await self.node.core.do(partial(device.accept_identity, account=self.account))
 
-    async def send(self, content: str | Content) -> MessageId:
-        """Send a direct message; returns its id once durable. May raise a `LocalError`."""
+    # --- messages ------------------------------------------------------------------------------
+
+    @property
+    def _host(self) -> Host:
+        return self.node
+
+    @property
+    def _key(self) -> AccountId:
+        return self.account
+
+    def _saying(self, message: MessageId, content: Content, expires: int | None) -> Act:
+        return partial(
+            device.send_direct,
+            account=self.account,
+            message=message,
+            content=content,
+            expires=expires,
+        )
+
+    @property
+    def timer(self) -> int:
+        """The seconds for which direct messages are shown from now on; 0: for ever (12.12)."""
+        return device.direct_timer(self.node.core.state, self.account)
+
+    async def set_timer(self, seconds: int) -> None:
+        """Say how long messages are shown from now on, 0 for ever; both sides can (spec 12.12)."""
         core = self.node.core
         message = MessageId(core.entropy(16))
-        said = TextContent(content) if isinstance(content, str) else content
-        act = partial(device.send_direct, account=self.account, message=message, content=said)
-        await core.do(act)
-        return message
+        await core.do(
+            partial(device.set_direct_timer, account=self.account, message=message, seconds=seconds)
+        )
 
-    async def send_file(
-        self, path: str | os.PathLike[str], *, media: str = "", progress: Progress | None = None
-    ) -> MessageId:
-        """Send a file; returns the id of its message once the server has the file (spec 14.5).
+    async def typing(self, *, now: bool = True) -> None:
+        """Show that the user writes just now, or not any more, to who is there (spec 11.9).
 
-        `progress` hears how many bytes the server has acknowledged, of how many. Cancelled, or if
-        that raises, the file is taken back; a process that dies goes on when it is opened again.
+        Worth saying again every five seconds; it is forgotten after ten.
         """
-        return await self.node.uploads.send(self.account, Path(path), media, progress)
+        await self.node.core.do(partial(device.send_typing, account=self.account, typing=now))
+
+    async def settled(self, message: MessageId) -> None:
+        """Wait until the server has an own message for them; `LocalError` if it will not."""
+        core, failed = self.node.core, list[str]()
+
+        def hear(event: Event) -> None:
+            if isinstance(event, DirectFailed) and event.message == message:
+                failed.append(event.code)
+
+        with core.heard(hear):
+            await core.until(lambda: None if message in core.state.posted else True)
+        if failed:
+            raise LocalError(f"the message was not sent: {failed[-1]}")
 
     def __repr__(self) -> str:
         return "<Contact>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Group:
+class Group(Conversation):
     """A group this node is or was in."""
 
     node: Host
@@ -187,35 +198,28 @@ class Group:
 
     # --- messages ------------------------------------------------------------------------------
 
-    async def send(self, content: str | Content, *, expires_after: int | None = None) -> MessageId:
-        """Send to all members; returns the message's id once durable. May raise a `LocalError`.
+    @property
+    def _host(self) -> Host:
+        return self.node
 
-        `expires_after`: seconds for which it is shown, 0 for ever; None: the group's timer.
-        """
-        core = self.node.core
-        message = MessageId(core.entropy(16))
-        said = TextContent(content) if isinstance(content, str) else content
-        expires = self.settings.timer if expires_after is None else expires_after
-        act = partial(device.send, group=self.id, message=message, content=said, expires=expires)
-        await core.do(act)
-        return message
+    @property
+    def _key(self) -> GroupId:
+        return self.id
 
-    async def send_file(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        media: str = "",
-        progress: Progress | None = None,
-        expires_after: int | None = None,
-    ) -> MessageId:
-        """Send a file; returns the id of its message once the server has the file (spec 14.5).
-
-        `progress` hears how many bytes the server has acknowledged, of how many. Cancelled, or if
-        that raises, the file is taken back; a process that dies goes on when it is opened again.
-        """
-        return await self.node.uploads.send(
-            self.id, Path(path), media, progress, expires=expires_after
+    def _saying(self, message: MessageId, content: Content, expires: int | None) -> Act:
+        seconds = self.timer if expires is None else expires
+        return partial(
+            device.send, group=self.id, message=message, content=content, expires=seconds
         )
+
+    @property
+    def timer(self) -> int:
+        """The seconds for which messages are shown from now on; 0: for ever (spec 09.2)."""
+        return self.settings.timer
+
+    async def set_timer(self, seconds: int) -> None:
+        """Change the group's timer, 0: none. Returns when it is decided."""
+        await self.set_policy(timer=seconds)
 
     async def withdraw(self, message: MessageId) -> bool:
         """Take back a message that has not left; whether that was in time."""
@@ -366,91 +370,11 @@ class Group:
     def _op(self, op: Op, data: bytes) -> Act:
         return partial(device.change, group=self.id, op=op, data=data)
 
-    async def _change(
-        self, act: Act, operation: str, done: Callable[[GroupState, MembershipChanged | None], bool]
-    ) -> None:
-        """Want a change, and wait for what the group decides."""
-        core = self.node.core
-        won: list[MembershipChanged] = []
-        lost: list[str] = []
-        asked: set[Intended] = set()
-
-        def hear(event: Event) -> None:
-            match event:
-                case MembershipChanged(group=self.id) if event.operation == operation:
-                    won.append(event)
-                case ChangeFailed(group=self.id) if event.operation == operation:
-                    lost.append(f"the change was given up: {event.code}")
-                case Departed(group=self.id):
-                    lost.append("you are no longer a member of this group")
-                case _:
-                    pass
-
-        def want(state: DeviceState, /, *, now: float, entropy: Entropy) -> Step:
-            step = act(state, now=now, entropy=entropy)
-            asked.update(self._intended(step.state) - self._intended(state))
-            return step
-
-        def look() -> bool | None:
-            if any(done(self._held, event) for event in (None, *won)):
-                return True
-            if asked & self._intended(core.state):
-                return None  # what was lost was another change of this kind
-            return False if lost or asked else None
-
-        with core.heard(hear):
-            await core.do(want)
-            if not await core.until(look):
-                raise LocalError(lost[-1] if lost else "the change was given up")
-
-    def _intended(self, state: DeviceState) -> set[Intended]:
-        """The changes this device wants in the group and that are not decided yet."""
-        core = device.group_state(state, self.id).core
-        pending = () if core.pending is None else (core.pending.intent,)
-        return {(intent.op, intent.data) for intent in (*pending, *core.intents)}
+    async def _change(self, act: Act, operation: str, done: Done) -> None:
+        await decided(self.node.core, self.id, act, operation, done)
 
     def __repr__(self) -> str:
         return "<Group>"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Message:
-    """A message as the application gets it; `group` is None for a direct one."""
-
-    id: MessageId
-    group: Group | None
-    sender: Contact
-    content: Content
-    time: int  # milliseconds since 1970 by the sender's clock: shown, never judged
-    expires_after: int  # seconds for which to show it; 0: no limit
-    epoch: int
-    proven: bool
-    earlier: int | None = None  # epoch it was sealed in before: who left since may have read it
-    to: Contact | None = None  # of a direct message of an own other device: whom it was sent to
-
-    @property
-    def attachment(self) -> Attachment | None:
-        """The file it names, to be fetched with `save`; None if it is no attachment."""
-        named = self.content
-        return Attachment(self.sender.node, named) if isinstance(named, AttachmentContent) else None
-
-    @property
-    def text(self) -> str:
-        """The text as it was sent, or a line that says what else it is."""
-        match self.content:
-            case TextContent(text):
-                return text
-            case AttachmentContent(name, size=size):
-                return f"[{clean_text(name)}, {size} bytes]"
-            case CustomContent(name, data):
-                return f"[{clean_text(name)}, {len(data)} bytes]"
-            case ReceiptContent():
-                return "[receipt]"
-            case _:
-                return "[a kind of message this version does not know]"
-
-    def __repr__(self) -> str:
-        return "<Message>"
 
 
 def known_contact(node: Host, account: AccountId) -> Contact:

@@ -15,7 +15,8 @@ import trio
 from groupcrypt.errors import LocalError
 from groupcrypt.node.core import Core
 from groupcrypt.node.feed import Events, Happening, Skipped
-from groupcrypt.node.handles import Contact, Group, Host, Message
+from groupcrypt.node.handles import Contact, Group, Host
+from groupcrypt.node.message import Message
 from groupcrypt.protocol import device
 from groupcrypt.protocol.content import Internal, read_content
 from groupcrypt.protocol.device.state import InboxRow

@@ -119,7 +119,13 @@ def file_uploaded(
         )
     else:
         sent = calls.send_direct(
-            state, AccountId(row.to), message, content, now=now, entropy=entropy
+            state,
+            AccountId(row.to),
+            message,
+            content,
+            now=now,
+            entropy=entropy,
+            expires=row.expires,
         )
     done = step(sent.state, now, entropy, lambda work: _drop(work, message))
     return Step(done.state, {**sent.changes, **done.changes}, (*sent.events, *done.events))

@@ -1,0 +1,163 @@
+"""What is said in a conversation, a group's or one with an account: the same calls (spec 11).
+
+Rules of this file:
+- A call returns when what it says is durable; `LocalError` if it cannot be said.
+- What only one of the two has (members, typing) is not here.
+- An account edits and deletes its own messages only, so an id is enough to name one (spec 11.8).
+"""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from groupcrypt.node.core import Act, Core
+from groupcrypt.node.online import Online
+from groupcrypt.node.uploads import Progress, Uploads
+from groupcrypt.protocol import device
+from groupcrypt.protocol.content import (
+    Content,
+    DeleteContent,
+    EditContent,
+    ReactionContent,
+    Reference,
+    ReplyContent,
+    TextContent,
+)
+from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
+
+
+class Host(Protocol):
+    """What a conversation needs of its node."""
+
+    @property
+    def core(self) -> Core: ...
+    @property
+    def online(self) -> Online: ...
+    @property
+    def uploads(self) -> Uploads: ...
+
+
+class Said(Protocol):
+    """A message that another one can be about."""
+
+    @property
+    def reference(self) -> Reference: ...
+    @property
+    def excerpt(self) -> str: ...
+
+
+class Conversation(ABC):
+    """A group, or the direct messages with an account."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def _host(self) -> Host:
+        """The node that takes part."""
+
+    @property
+    @abstractmethod
+    def _key(self) -> GroupId | AccountId:
+        """What the device knows the conversation by."""
+
+    @abstractmethod
+    def _saying(self, message: MessageId, content: Content, expires: int | None) -> Act:
+        """The step that says something; `expires` None: as the timer says."""
+
+    @property
+    @abstractmethod
+    def timer(self) -> int:
+        """The seconds for which messages are shown from now on; 0: for ever."""
+
+    @abstractmethod
+    async def set_timer(self, seconds: int) -> None:
+        """Agree on another timer; everybody sees who changed it."""
+
+    @abstractmethod
+    async def settled(self, message: MessageId) -> None:
+        """Wait until an own message is where it belongs; `LocalError` if it never will be."""
+
+    # --- what is said --------------------------------------------------------------------------
+
+    async def send(self, content: str | Content, *, expires_after: int | None = None) -> MessageId:
+        """Say something to everybody here; returns its id once durable, or a `LocalError`.
+
+        `expires_after`: seconds for which it is shown, 0 for ever; None: as the timer says.
+        """
+        message = MessageId(self._host.core.entropy(16))
+        said = TextContent(content) if isinstance(content, str) else content
+        await self._host.core.do(self._saying(message, said, expires_after))
+        return message
+
+    async def send_file(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        media: str = "",
+        progress: Progress | None = None,
+        expires_after: int | None = None,
+    ) -> MessageId:
+        """Send a file; returns the id of its message once the server has the file (spec 14.5).
+
+        `progress` hears how many bytes the server has acknowledged, of how many. Cancelled, or if
+        that raises, the file is taken back; a process that dies goes on when it is opened again.
+        """
+        return await self._host.uploads.send(
+            self._key, Path(path), media, progress, expires=expires_after
+        )
+
+    async def reply(
+        self, to: Said | Reference, text: str, *, expires_after: int | None = None
+    ) -> MessageId:
+        """Answer a message; one without a timer is quoted for who does not have it (spec 11.7)."""
+        target, excerpt = (to, "") if isinstance(to, Reference) else (to.reference, to.excerpt)
+        return await self.send(ReplyContent(target, excerpt, text), expires_after=expires_after)
+
+    async def react(self, to: Said | Reference, emoji: str) -> MessageId:
+        """Put a sign to a message in place of the own one before; "" takes that back."""
+        target = to if isinstance(to, Reference) else to.reference
+        return await self.send(ReactionContent(target, emoji))
+
+    async def edit(
+        self, message: MessageId, text: str, *, expires_after: int | None = None
+    ) -> MessageId:
+        """Give an own text another text; its time does not begin anew (spec 11.8)."""
+        return await self.send(EditContent(message, text), expires_after=expires_after)
+
+    async def delete(self, message: MessageId) -> MessageId:
+        """Take an own message away from everybody, who all see that there was one (spec 11.8)."""
+        return await self.send(DeleteContent(message), expires_after=0)
+
+    def mine(self, message: MessageId) -> Reference:
+        """By what others name an own message."""
+        return Reference(self._host.core.state.account, message)
+
+    # --- receipts ------------------------------------------------------------------------------
+
+    @property
+    def receipts(self) -> bool:
+        """Whether authors are told that their messages arrived here and were read (12.13)."""
+        return device.receipts_wanted(self._host.core.state, self._key)
+
+    async def set_receipts(self, *, on: bool) -> None:
+        """Tell authors from now on, or no longer."""
+        await self._host.core.do(partial(device.set_receipts, conversation=self._key, on=on))
+
+    async def tell_read(self, messages: Iterable[Said | Reference]) -> None:
+        """Let authors know that the user saw these messages, if `receipts` are on."""
+        core, by = self._host.core, dict[AccountId, list[MessageId]]()
+        for one in messages:
+            seen = one if isinstance(one, Reference) else one.reference
+            by.setdefault(AccountId(seen.sender), []).append(MessageId(seen.message))
+        group = GroupId(self._key) if GroupId(self._key) in core.state.groups else None
+        for author, ids in by.items():
+            await core.do(
+                partial(device.send_read, author=author, messages=tuple(ids), group=group)
+            )
+
+
+__all__ = ["Conversation", "Host", "Said"]
