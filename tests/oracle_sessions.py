@@ -210,7 +210,7 @@ def judged(session: Session, code: str, start: Start | None, now: int) -> None:
         waits = session.state == "AwaitingReply" and not ours.resumed
         if not waits or ours.id in start.replaces:
             session.named, session.shown, session.sent = None, None, []
-            ours.proven, session.state = False, "Wedged"
+            ours.proven, session.state, session.lost = False, "Wedged", True
     elif code in ("session-broken", "too-far-ahead"):
         session.state = "Wedged"
 

@@ -8,7 +8,19 @@ from groupcrypt.protocol.events import MessageReceived
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.testing import world as package
 from groupcrypt.testing.world import Progress, World, actions, explore, judge, play
-from groupcrypt.testing.world.actions import Add, Found, Kill, Point, Remove, Send, Wait
+from groupcrypt.testing.world.actions import (
+    Add,
+    Found,
+    Kill,
+    Point,
+    Remove,
+    Restart,
+    Restore,
+    Send,
+    SendDirect,
+    Update,
+    Wait,
+)
 
 
 def test_a_script_that_was_drawn_is_played_again_to_the_byte() -> None:
@@ -87,3 +99,19 @@ def test_killed_at_each_point_nothing_is_lost_or_doubled(point: Point) -> None:
     world.settle()
     assert judge(world) == []
     assert sum(line.kind == "crash" for line in world.trace) == 2
+
+
+@pytest.mark.parametrize("commits", [20, 40, 60])
+def test_people_who_accept_bring_back_who_was_put_back(commits: int) -> None:
+    """A long way back, also where the device does not notice: nobody waits for a day (07.6)."""
+    world = World(3, "alice bob")
+    world.play(Found("alice", "g"), Add("alice", "g", "bob"), Wait(10))
+    for number in range(6):
+        for one, other in (("alice", "bob"), ("bob", "alice")):
+            world.play(Send(one, "g", f"{one} {number}"), Wait(5))
+            world.play(SendDirect(one, other, f"{one} alone {number}"), Wait(5))
+    world.play(Update("bob", "g"), Wait(5), Restart("alice"), Wait(5))
+    world.play(Restore("alice", commits=commits), Wait(5))
+    assert judge(world.settle()) == []
+    accepted = {line.who for line in world.trace if "accepts an identity" in str(line)}
+    assert accepted == {"alice", "bob"}

@@ -890,6 +890,28 @@ def test_the_start_of_a_restored_device_is_answered_within_the_hour(wrong: int) 
 
 
 @pytest.mark.spec("07.6-4")
+def test_a_device_that_did_not_notice_learns_it_from_what_the_peer_names() -> None:
+    a, b = make_pair()
+    old, prekeys = pairwise.write_session(a.held()), a.prekeys
+    for _ in range(3):
+        b.receive(a.seal(b"x"))
+        a.receive(b.seal(b"y"))
+    a.pool.clear()
+    b.start(a)
+    letter = b.seal(b"to the life that is lost")
+    a.receive(letter)
+    b.receive(a.seal(b"of the life that is lost"))
+    a.session, a.prekeys = pairwise.read_session(old), prekeys
+    with pytest.raises(UnknownResumption):
+        a.receive(letter)
+    assert link_of(a).lost
+    a.start(b)
+    assert b.receive(a.seal(b"I lost something")) == b"I lost something"
+    assert a.receive(b.seal(b"so I see")) == b"so I see"
+    assert a.held().channel.id == b.held().channel.id and not link_of(a).lost
+
+
+@pytest.mark.spec("07.6-4")
 def test_a_restored_device_says_so_until_it_is_answered() -> None:
     a, b, old = long_talk()
     set_back(a, old)

@@ -71,8 +71,11 @@ def forget(session: Session, now: float) -> Wedged:
 
 
 def disown(session: Session, now: float) -> Wedged:
-    """The same after `UnknownResumption`: the next start resumes nothing and is unproven (07.7)."""
-    link = replace(session.link, named=None, shown=None, sent=())
+    """The same after `UnknownResumption`: the next start resumes nothing and is unproven (07.7).
+
+    One of the two came back with less than it knew: if it is this side, it has not noticed.
+    """
+    link = replace(session.link, named=None, shown=None, sent=(), lost=True)
     return Wedged(link, replace(session.channel, proven=False), int(now))
 
 

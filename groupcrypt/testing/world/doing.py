@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from groupcrypt.errors import LocalError, UnknownGroup
 from groupcrypt.protocol import device
-from groupcrypt.protocol.broadcast import SlotGet, SlotValue, TopicKind
+from groupcrypt.protocol.broadcast import TopicKind
 from groupcrypt.protocol.content import TextContent
 from groupcrypt.protocol.events import GroupJoined
 from groupcrypt.protocol.identifiers import GroupId, MessageId, TopicId
@@ -63,20 +63,6 @@ def found(world: Stage, action: a.Found) -> None:
             world.groups[action.group] = event.group
 
 
-def introduce(world: Stage, one: str, other: str) -> None:
-    """One has the card of the other, and imports it if it has not."""
-    card = device.card(world.host(other).state)
-    if card.account in world.host(one).state.people:
-        return
-    held = world.server.main.answer(SlotGet(card.slot_name), now=int(world.now))
-    if not isinstance(held, SlotValue):
-        raise LocalError("the slot is not published")
-    world.act(
-        one,
-        lambda h, now, entropy: device.add_contact(h.state, card, held, now=now, entropy=entropy),
-    )
-
-
 def send(world: Stage, action: a.Send) -> None:
     """Send to a group."""
     group = group_of(world, action.group)
@@ -94,7 +80,7 @@ def send(world: Stage, action: a.Send) -> None:
 
 def send_direct(world: Stage, action: a.SendDirect) -> None:
     """Send to an account."""
-    introduce(world, action.who, action.other)
+    world.introduce(world.host(action.who), world.host(action.other))
     message = MessageId(world.chance.entropy(f"message of {action.who}")(16))
     to = world.host(action.other).account
     world.act(
@@ -118,7 +104,7 @@ def _said(
 def add(world: Stage, action: a.Add) -> None:
     """Want another added."""
     group = group_of(world, action.group)
-    introduce(world, action.who, action.other)
+    world.introduce(world.host(action.who), world.host(action.other))
     accounts = (world.host(action.other).account,)
     world.act(
         action.who,

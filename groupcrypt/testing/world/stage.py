@@ -14,7 +14,7 @@ from functools import partial
 
 from groupcrypt.errors import GroupcryptError, LocalError, RemoteError, UnknownDevice
 from groupcrypt.protocol import device, sender_key
-from groupcrypt.protocol.broadcast import Reply, read_request
+from groupcrypt.protocol.broadcast import Reply, SlotGet, SlotValue, read_request
 from groupcrypt.protocol.device.state import DeviceState, Step, TopicRecord
 from groupcrypt.protocol.events import Event, SessionStarted
 from groupcrypt.protocol.group import rewinds
@@ -195,8 +195,28 @@ class Stage:
             if peer.session is not None and not peer.session.proven
         ]
         for account in dict.fromkeys(unproven):
-            self.note("accepts an identity", host.name)
-            self.bring(host, _accepts(account))
+            # Who dies of it, or finds no card, tries again when it is restarted.
+            with suppress(LocalError):
+                for other in self.devices.values():
+                    if other.account == account:
+                        self.introduce(host, other)
+                self.note("accepts an identity", host.name)
+                self.bring(host, _accepts(account))
+
+    def introduce(self, one: Host, other: Host) -> None:
+        """One has the card of the other, and imports it if it has not."""
+        card = device.card(other.state)
+        if card.account in (one.account, *one.state.people):
+            return
+        held = self.server.main.answer(SlotGet(card.slot_name), now=int(self.now))
+        if not isinstance(held, SlotValue):
+            raise LocalError("the slot is not published")
+        self.act(
+            one.name,
+            lambda host, now, entropy: device.add_contact(
+                host.state, card, held, now=now, entropy=entropy
+            ),
+        )
 
     def _seen(
         self, host: Host, before: DeviceState, told: tuple[Event, ...], record: TopicRecord
