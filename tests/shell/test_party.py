@@ -206,7 +206,7 @@ async def test_a_slow_receiver_holds_back_its_sender(autojump_clock: MockClock) 
     async with trio.open_nursery() as nursery:
         network = Network(nursery, 0)
         far: list[trio.abc.Stream] = []
-        network.answer = far.append
+        network.answer = lambda _, stream: far.append(stream)
         near = await network.dial("ada")
         network.link("ada").stall("up")
         with trio.move_on_after(60):

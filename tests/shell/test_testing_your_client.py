@@ -25,7 +25,7 @@ def test_a_block_passes(
 
 
 def test_there_are_as_many_blocks_as_were_written() -> None:
-    assert len(BLOCKS) == PAGE.count("```python") == 5
+    assert len(BLOCKS) == PAGE.count("```python") == 6
 
 
 def test_every_call_of_the_table_is_one() -> None:

@@ -277,6 +277,15 @@ class Party(Generic[C]):
         self.journal.note(SERVER, Kind.FAULT, fault="restarted")
         await self._nursery.start(self.host.run)
 
+    def fork_server(self, *names: str) -> None:
+        """The server lies: it shows these another order of what there is than the others.
+
+        For ever, but only of the topics that there are now; their connections break.
+        """
+        for name in names:
+            self.journal.note(SERVER, Kind.FAULT, peer=name, fault="forks")
+        self.host.fork(names)
+
     # --- the end -------------------------------------------------------------------------------
 
     def _fail(self, error: Exception) -> None:

@@ -76,7 +76,7 @@ class Network:
     """Everybody's links, and whoever answers at the other end."""
 
     def __init__(self, nursery: trio.Nursery, seed: int) -> None:
-        self.answer: Callable[[trio.abc.Stream], None] | None = None  # None: nobody does
+        self.answer: Callable[[str, trio.abc.Stream], None] | None = None  # None: nobody does
         self.links: dict[str, Link] = {}
         self._nursery = nursery
         self._seed = seed
@@ -98,7 +98,7 @@ class Network:
         theirs, far = lockstep_stream_pair()
         call = _Call(link, ours, theirs)
         self._nursery.start_soon(call.run, name=f"network of {name}")
-        self.answer(far)
+        self.answer(name, far)
         return near
 
 
