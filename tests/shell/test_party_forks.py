@@ -11,10 +11,12 @@ import trio
 from groupcrypt.cli.drive import drive
 from groupcrypt.errors import SendingPaused
 from groupcrypt.node import Node
+from groupcrypt.protocol.broadcast import Append, Entry, Subscribe, Unsubscribe, token_hash
 from groupcrypt.protocol.events import BranchDropped, Forked, ForkSettled
 from groupcrypt.testing.checkers import Detection, Durability, Exclusion, KeyUse
 from groupcrypt.testing.party import Party, Place, play
 from groupcrypt.testing.party.clients import NodeClient
+from groupcrypt.testing.party.transport import READ, WRITE
 
 Guests = Party[NodeClient]
 Fields = dict[str, Any]
@@ -253,6 +255,29 @@ class Shouting:
 
     def members(self) -> AbstractSet[str]:
         return self.here
+
+
+def test_what_is_not_followed_any_more_is_not_shown() -> None:
+    async def story(p: Party[Shouting]) -> None:
+        await p.say("alice", "one")
+        await p.settled()
+        p.fork_server("bob")
+        write, read = bytes(32), bytes(31) + b"r"
+        follow = Subscribe(READ, token_hash(WRITE), 0)
+        async with p.place("bob").connecting() as connection:
+            await connection.ask(follow)
+            await connection.ask(Unsubscribe(follow.topic))
+            await p.say("bob", "two")  # over his own connection
+            await connection.ask(Append(write, token_hash(read), bytes(16), b"last", 60))
+            await connection.ask(Subscribe(read, token_hash(write), 0))
+            shown = [b""]
+            async for item in connection:
+                shown += [item.body] if isinstance(item, Entry) else []
+                if shown[-1] == b"last":
+                    break
+            assert not any(b"two" in body for body in shown)
+
+    play("alice bob", story, client=Shouting)
 
 
 def test_a_client_of_another_protocol_is_lied_to_as_well() -> None:
