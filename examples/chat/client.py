@@ -11,13 +11,14 @@ from typing import Final
 
 import trio
 
-from examples.chat import devices, people
+from examples.chat import devices, people, saying
 from examples.chat.news import line_of
 from examples.chat.screen import Screen
 from groupcrypt import (
     Connected,
     Departed,
     Disconnected,
+    EditContent,
     Group,
     GroupJoined,
     LocalError,
@@ -25,13 +26,15 @@ from groupcrypt import (
     MessageSettled,
     Node,
     RemoteError,
+    ReplyContent,
+    TextContent,
     TransportError,
 )
 from groupcrypt.cli import outcome
 from groupcrypt.cli.drive import CARD, last_words
 from groupcrypt.cli.telling import acknowledge
 from groupcrypt.node import Happening, Stream
-from groupcrypt.protocol.identifiers import MessageId
+from groupcrypt.protocol.identifiers import GroupId, MessageId
 from groupcrypt.protocol.identity import LinkText, clean_text
 
 PATIENCE: Final = 5.0  # seconds
@@ -51,6 +54,8 @@ class Chat:
         self.screen = screen
         self.group: Group | None = None
         self.linking: LinkText | None = None  # a new device's, until the person says yes
+        self.newest: dict[GroupId, Message] = {}  # lines of others, for the commands about them
+        self.mine: dict[GroupId, MessageId] = {}
         self._sent: dict[MessageId, str] = {}  # own lines that are not settled yet
 
     async def run(self) -> None:
@@ -119,6 +124,12 @@ class Chat:
         elif message.group != self.group:
             where = f" in {people.title(self.node, message.group)}"
         marks = "" if message.proven else "  [the session is not proven]"
+        if message.quote:
+            marks += f"  [to: {clean_text(message.quote[:40])}]"
+        if isinstance(message.content, EditContent):
+            marks += "  [in place of an earlier line]"
+        if message.group is not None and isinstance(message.content, TextContent | ReplyContent):
+            self.newest[message.group.id] = message
         if message.expires_after:
             marks += f"  [for {message.expires_after} seconds]"
         if message.earlier is not None:
@@ -181,16 +192,18 @@ class Chat:
             raise Mistake(f"type /{name} {usage}")
         await act(self, rest.strip())
 
-    def _opened(self) -> Group:
+    def opened(self) -> Group:
+        """The open group; what is typed goes there."""
         if self.group is None:
             raise Mistake("no group is open: /new TITLE makes one, /groups shows yours")
         return self.group
 
     async def _send(self, text: str) -> None:
-        group = self._opened()
+        group = self.opened()
         line = f"<{self.node.name}> {clean_text(text)}"
         message = await group.send(text)
         self._sent[message] = line
+        self.mine[group.id] = message
         await self.screen.say(line, "", message)
 
     async def show_help(self, _: str) -> None:
@@ -229,17 +242,17 @@ class Chat:
 
     async def add(self, word: str) -> None:
         """Add a contact or the owner of a card to the open group."""
-        group = self._opened()
+        group = self.opened()
         await group.add(word if word.startswith(CARD) else people.person(self.node, word))
 
     async def remove(self, word: str) -> None:
         """Remove somebody from the open group."""
-        group = self._opened()
+        group = self.opened()
         await group.remove(people.person(self.node, word))
 
     async def leave(self, _: str) -> None:
         """Leave the open group."""
-        group = self._opened()
+        group = self.opened()
         if len(group.members) == 1:
             raise Mistake("you are the only one in it: nobody is there to let you go")
         await group.leave()
@@ -247,7 +260,7 @@ class Chat:
 
     async def members(self, _: str) -> None:
         """List who is in the open group."""
-        group = self._opened()
+        group = self.opened()
         admins = {contact.account for contact in group.admins}
         for contact in group.members:
             marks = ["admin"] if contact.account in admins else []
@@ -293,26 +306,26 @@ class Chat:
     async def admin(self, word: str) -> None:
         """Make somebody an admin, or with `off` no longer one."""
         name = word.removesuffix(" off")
-        await self._opened().set_admin(people.person(self.node, name), admin=name == word)
+        await self.opened().set_admin(people.person(self.node, name), admin=name == word)
 
     async def rename(self, title: str) -> None:
         """Give the open group another title."""
-        group = self._opened()
+        group = self.opened()
         await group.rename(title)
         if self.group == group:
             await self._open(group)
 
     async def heal(self, _: str) -> None:
         """Renew all keys of this device in the open group."""
-        await self._opened().update()
+        await self.opened().update()
 
     async def keep(self, _: str) -> None:
         """After a fork, as an admin: who is a member stays."""
-        await self._opened().keep_members()
+        await self.opened().keep_members()
 
     async def anew(self, _: str) -> None:
         """Go on in a new group that names the open one."""
-        await self._open(await self._opened().continue_in_new())
+        await self._open(await self.opened().continue_in_new())
         await self._say("it has you alone: /add those who should be in it", "dim")
 
     async def quit(self, _: str) -> None:
@@ -354,6 +367,11 @@ COMMANDS: Final[dict[str, tuple[str, str, Act]]] = {
     "verified": ("NAME", "the digits were the same", Chat.verified),
     "accept": ("NAME", "go on after somebody's keys changed", Chat.accept),
     "dm": ("NAME TEXT", "write to one person alone", Chat.direct),
+    "reply": ("TEXT", "answer the newest line", saying.reply),
+    "react": ("SIGN|off", "put a sign to the newest line", saying.react),
+    "edit": ("TEXT", "another text for your newest line", saying.edit),
+    "delete": ("", "take your newest line away from everybody", saying.delete),
+    "timer": ("SECONDS|off", "how long lines are shown from now on", saying.timer),
     "admin": ("NAME [off]", "let somebody change the group", Chat.admin),
     "rename": ("TITLE", "give the open group another title", Chat.rename),
     "heal": ("", "renew all keys of this device here", Chat.heal),

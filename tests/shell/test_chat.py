@@ -73,6 +73,32 @@ async def test_make_add_talk_remove_restart_and_leave(tmp_path: Path) -> None:
         assert [alice.errors, bob.errors, carol.errors] == ["", "", ""]
 
 
+async def test_what_is_said_about_a_line_and_what_became_of_a_message(tmp_path: Path) -> None:
+    async with town(tmp_path) as here:
+        carol, bob = await here.person("carol"), await here.program("bob")
+        await carol.types("/new climbers", "-- climbers is open: only you")
+        await carol.types(f"/add {(await bob.do('card'))['card']}", "-- you added bob")
+        group = (await bob.sees(type="joined"))["group"]
+        await carol.types("/reply to whom?", "nobody wrote here")
+        await carol.types("/edit what?", "you wrote nothing here")
+        await bob.do("send", group=group, text="see you at six")
+        await carol.hears("<bob> see you at six")
+        await carol.types("/reply at seven?", "-- answered: at seven?")
+        await carol.types("/edit at eight?", "-- it says now")
+        await carol.types("/react +1", "-- they all see it")
+        await carol.types("/delete", "-- they are asked")
+        await carol.types("/timer 60", "-- lines are shown for 60 seconds")
+        for text in ("at seven?", "at eight?", "[+1 reaction]", "[deleted a message]"):
+            await bob.sees(type="message", text=text)
+
+        sent = (await bob.do("dm", contact="carol", text="only for you"))["message"]
+        await carol.hears("<bob to you alone> only for you")
+        settled = await bob.sees(type="settled", message=sent)
+        told = await bob.sees(type="receipt", messages=[sent])
+        assert (settled["group"], told["group"], told["read"]) == (None, None, False)
+        assert settled["to"] == told["account"]
+
+
 async def test_both_see_the_same_digits_and_who_was_verified(tmp_path: Path) -> None:
     async with town(tmp_path) as here:
         alice, bob = await here.person("alice"), await here.program("bob")
