@@ -134,6 +134,16 @@ def test_ck03_private_keys_of_another_length() -> None:
                 kind.from_bytes(bytes(size))
 
 
+def test_a_private_key_that_is_read_compared_and_written_computes_nothing() -> None:
+    # A device opens with a hundred prekeys, of which few are ever used.
+    for kind, size in ((DhPrivate, 32), (SigningKey, 32), (KemPrivate, 64)):
+        key = kind.from_bytes(bytes(range(size)))
+        assert key == kind.from_bytes(key.to_bytes()) != kind.from_bytes(bytes(size))
+        assert not {"_key", "public"} & vars(key).keys()
+        assert key.public == key.public
+        assert {"_key", "public"} <= vars(key).keys()
+
+
 @pytest.mark.spec("03.2-3")
 def test_ck01_a_result_of_zeros_is_refused_even_if_the_list_missed_it(
     monkeypatch: pytest.MonkeyPatch,
