@@ -7,10 +7,11 @@ import pytest
 from groupcrypt.errors import NoRoom
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.device import post
-from groupcrypt.protocol.device.post import BEYOND, REPEAT_MS, Payload
+from groupcrypt.protocol.device.post import BEYOND, REPEAT_MS, UNACKED_MS, Payload
 from groupcrypt.protocol.device.state import Item, OutboxRow, Peer, PeerCore, SentPayload, Work
 from groupcrypt.protocol.group import LetterKind
-from groupcrypt.protocol.identifiers import DeviceId, GroupId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
+from groupcrypt.protocol.pairwise import AwaitingReply, Established
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.simulation import Simulation
 from tests.unit.device_scene import quiet_world, work
@@ -179,3 +180,51 @@ def test_an_entry_leaves_when_its_letters_have_or_after_the_patience(shared: Wor
     assert post.gate_due(pad.state) is None
     (last,) = [row for row in pad.state.outbox.values() if row.request == b"an entry"]
     assert last.gate is None
+
+
+@pytest.mark.spec("12.3-2", "12.3-3")
+def test_what_is_repeated_keeps_its_number_and_no_secret_goes_unproven(shared: World) -> None:
+    pad, bob = scene(shared)
+    ping, secret = (Item(kind, b"", None, 0) for kind in (LetterKind.PING, LetterKind.EPOCH_SECRET))
+    change(pad, bob, repeat=True, sent=9)
+    old = SentPayload(6, pad.ms - UNACKED_MS, (ping,))
+    both = SentPayload(7, pad.ms - UNACKED_MS + 1, (ping, secret))
+    only = SentPayload(8, pad.ms, (secret,))
+    peer = replace(pad.state.peers[bob], unacked={8: only, 6: old, 7: both}, waiting=(secret, ping))
+    unproven = post._due(pad, peer, proven=False)
+    assert [(sent.serial, sent.items) for sent in unproven] == [
+        (7, (ping,)),
+        (8, ()),
+        (10, (ping,)),
+    ]
+    proven = post._due(pad, peer, proven=True)
+    assert proven == [both, only, SentPayload(10, pad.ms, (secret, ping))]
+    quiet = replace(peer, core=replace(peer.core, repeat=False), waiting=())
+    assert post._due(pad, quiet, proven=True) == []
+
+
+def test_the_second_mailbox_is_for_who_has_answered(shared: World) -> None:
+    pad, bob = scene(shared)
+    held, session = core(pad, bob), pad.state.peers[bob].session
+    assert isinstance(session, Established)
+    first, second = held.first, held.second
+    assert first is not None
+    assert second is not None
+    assert first.write_token != second.write_token
+    waiting = AwaitingReply(session.link, session.channel, b"hello")
+    peer = pad.state.peers[bob]
+    assert post.address(peer) == second
+    assert post.address(replace(peer, core=replace(held, second=None))) == first
+    assert post.address(replace(peer, session=waiting)) == first
+
+
+def test_only_the_first_payload_names_the_second_mailbox(shared: World) -> None:
+    pad, bob = scene(shared)
+    change(pad, bob, greeted=False)
+    told: list[list[int]] = []
+    for _ in range(2):
+        post.queue(pad, bob, AccountId(core(pad, bob).account), LetterKind.PING, b"")
+        post.seal_all(pad)
+        unacked = pad.state.peers[bob].unacked
+        told.append([item.kind for item in unacked[max(unacked)].items])
+    assert told == [[LetterKind.MAILBOX, LetterKind.PING], [LetterKind.PING]]
