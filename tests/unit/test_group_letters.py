@@ -13,7 +13,14 @@ from groupcrypt.protocol.group.inbound import EARLY_KEPT
 from groupcrypt.protocol.group.letters import EpochSecret, LogPart
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import DeviceId, LogHash
-from groupcrypt.protocol.membership import Op, RemoveData, RoleData, UpdateData
+from groupcrypt.protocol.membership import (
+    Op,
+    PolicyData,
+    RemoveData,
+    RoleData,
+    Settings,
+    UpdateData,
+)
 from groupcrypt.protocol.primitives import ZERO32
 from groupcrypt.protocol.sender_key import SendingChain
 from groupcrypt.testing.room import Room
@@ -287,6 +294,20 @@ def test_a_closed_epoch_goes_after_48_hours(room: Room) -> None:
     room.now += HOURS_48
     room.act("bob", groups.tick)
     assert set(room.seats["bob"].group.epochs) == {2}
+
+
+def test_what_is_left_of_a_closed_epoch_goes_three_epochs_later() -> None:
+    """Carol has sent in the first one, and may be asked for it still."""
+    room = Room(22, "alice bob carol", members="bob carol")
+    room.send("carol", "the only message")
+    room.settle()
+    for number in range(4):
+        room.propose("alice", Op.POLICY, PolicyData(Settings(f"name {number}")))
+        room.settle()
+    bob, carol = room.seats["bob"].group, room.seats["carol"].group
+    assert (bob.core.head, limits.PREVIOUS_EPOCHS) == (5, 2)
+    assert set(bob.epochs) == {2, 3, 4, 5}
+    assert set(carol.epochs) == {1, 2, 3, 4, 5}
 
 
 def own_chain(room: Room, name: str) -> SendingChain | None:
