@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from groupcrypt.protocol.events import MessageReceived, Missing
+from groupcrypt.protocol.events import Diverged, MessageReceived, Missing
 from groupcrypt.protocol.group import LetterKind
+from groupcrypt.protocol.group.messages import RECENT_IDS
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.membership import Op, PolicyData, Settings, UpdateData
 from groupcrypt.protocol.primitives import ZERO32
@@ -84,6 +85,18 @@ def test_a_chain_of_another_device_replaces_none(room: Room) -> None:
     assert kinds(room.read("carol")) == ["Held", "MessageReceived"]
 
 
+@pytest.mark.spec("10.7-8")
+def test_the_last_ids_of_a_device_are_remembered(room: Room) -> None:
+    bob = room.seats["bob"].device
+    sent: list[bytes] = []
+    for number in range(RECENT_IDS + 6):
+        sent.append(room.send("bob", f"number {number}"))
+        room.post()
+        room.read("bob")
+        room.read("carol")
+    assert room.seats["carol"].group.recent[bob] == b"".join(sent[-RECENT_IDS:])
+
+
 def test_a_message_names_the_account_and_device_of_its_sender(room: Room) -> None:
     room.send("bob", "who am I?")
     room.settle()
@@ -124,6 +137,28 @@ def go_on(room: Room) -> None:
             room.read(name)
             room.tick(name)
         room.now += 1_000
+
+
+@pytest.mark.parametrize("fault", ["none", "another head", "one frame more"])
+def test_who_saw_other_frames_than_their_sender_tells_of_it(room: Room, fault: str) -> None:
+    """Carol was shown another frame in place of one of bob's, or one more than he made."""
+    carol, bob = room.seats["carol"], room.seats["bob"].device
+    ((key, chain),) = [item for item in carol.group.base.chains.items() if item[0][0] == bob]
+    core = chain.core
+    match fault:
+        case "another head":
+            core = replace(core, head=bytes(32))
+        case "one frame more":
+            core = replace(core, count=core.count + 1)
+    altered = {**carol.group.base.chains, key: replace(chain, core=core)}
+    room.act("carol", lambda turn: turn.set_epoch(replace(turn.group.base, chains=altered)))
+    room.propose("alice", Op.UPDATE, UpdateData())
+    room.settle()
+    room.send("bob", "and so on")
+    room.settle()
+    told = [event for event in carol.events if isinstance(event, Diverged)]
+    assert told == ([] if fault == "none" else [Diverged(carol.group.id, 2, bob)])
+    assert room.texts("carol")[-1] == "and so on"
 
 
 def chains_of(room: Room, name: str, epoch: int) -> list[int]:
