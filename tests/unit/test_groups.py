@@ -24,7 +24,7 @@ from groupcrypt.protocol.membership import (
     UpdateData,
 )
 from groupcrypt.protocol.primitives import ZERO32
-from groupcrypt.testing.room import Room
+from groupcrypt.testing.room import START, Room
 from tests.unit.group_scene import (
     codes,
     confirm_record,
@@ -64,6 +64,15 @@ def invited(room: Room) -> tuple[tuple[bytes, ...], Welcome]:
     (part,) = letters(room, LetterKind.LOG_PART, to="eve")
     (welcome,) = letters(room, LetterKind.WELCOME, to="eve")
     return wire.decode(LogPart, part.letter.body).entries, wire.decode(Welcome, welcome.letter.body)
+
+
+def test_a_genesis_commits_to_its_secret_at_epoch_zero() -> None:
+    room = Room(13, "alice")
+    group = room.seats["alice"].group
+    body, _ = membership.read_entry(group.log[0])
+    secret = need_keys(group.head).secret
+    assert body.commit == membership.entry_commit(secret, group.id, 0)
+    assert (body.time, len(secret)) == (START // 1000, 32)
 
 
 @pytest.mark.spec("10.2-1")
