@@ -71,7 +71,7 @@ def test_a_genesis_commits_to_its_secret_at_epoch_zero() -> None:
     group = room.seats["alice"].group
     body, _ = membership.read_entry(group.log[0])
     secret = need_keys(group.head).secret
-    assert body.commit == membership.entry_commit(secret, group.id, 0)
+    assert body.commit == membership.entry_commit(secret, ZERO32, 0)
     assert (body.time, len(secret)) == (START // 1000, 32)
 
 
