@@ -228,3 +228,13 @@ def test_only_the_first_payload_names_the_second_mailbox(shared: World) -> None:
         unacked = pad.state.peers[bob].unacked
         told.append([item.kind for item in unacked[max(unacked)].items])
     assert told == [[LetterKind.MAILBOX, LetterKind.PING], [LetterKind.PING]]
+
+
+def test_a_payload_tells_of_a_group_to_its_members_only(shared: World) -> None:
+    world, group = shared
+    pad, log = work(world, "alice"), world.devices["alice"].state.groups[group].hashes
+    sent, any_peer = SentPayload(1, pad.ms, ()), next(iter(pad.state.peers.values())).core
+    for name, expected in (("bob", [(group, len(log) - 1, log[-1])]), ("dave", [])):
+        device = world.devices[name].state.device
+        told = post._payload(pad, device, any_peer, sent).heads
+        assert [(line.group, line.epoch, line.log_hash) for line in told] == expected
