@@ -175,6 +175,41 @@ def test_a_group_survives_a_server_that_lost_all_its_data(seed: int) -> None:
     assert world.texts("alice", group)[-1] == "without carol"
 
 
+@pytest.mark.spec("10.13-2")
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_topic_that_is_shorter_now_is_read_from_its_start(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many records only two come back: what is said next stands below where we had read up to.
+
+    What the server still has of it is shown a second time, and is too old to be known as seen.
+    """
+    monkeypatch.setattr(limits, "TAIL_RECORDS", 2)
+    world, group = talking(13)
+    for number in range(4):
+        world.send("bob", group, f"{number}")
+        world.settle()
+    topic = device.subscriptions(world.devices["alice"].state)[2]
+    held = world.server._topics[topic.topic]
+    before = topic.after
+    for seq in held.order[kept:]:
+        lost = held.kept.pop(seq)
+        held.mids.pop(lost.entry.mid, None)
+        held.entries -= lost.visible
+        held.size -= len(lost.entry.body)
+    del held.order[kept:]
+    held.head = kept
+    world.settle()
+    for name in ("alice", "bob", "carol"):
+        assert any(isinstance(event, Rewound) for event in world.devices[name].events)
+    world.send("carol", group, "below")
+    world.settle()
+    assert world.server._topics[topic.topic].head < before
+    for name in ("alice", "bob"):
+        assert world.texts(name, group)[-1] == "below"
+    assert checkers.everything(world, group) == []
+
+
 @pytest.mark.spec("10.13-2", "10.13-7")
 @pytest.mark.parametrize("seed", range(4))
 def test_who_was_away_when_the_data_was_lost_comes_back(seed: int) -> None:
