@@ -12,7 +12,7 @@ It knows no network, and of time only what the clock says.
 """
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
@@ -23,13 +23,27 @@ from groupcrypt.errors import GroupcryptError, LocalError, StoreError
 from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.events import Event, Rejected
 from groupcrypt.protocol.primitives import Entropy
-from groupcrypt.store import Store
+from groupcrypt.store import Filing, History, Store
 
 PURGE_SECONDS: Final = 0.8  # from a deletion to its erasure; spec 16.3 gives a second
 INTERNAL: Final = "internal"  # the code of input that showed a fault of ours
 
 _log = logging.getLogger("groupcrypt.node")
 T = TypeVar("T")
+
+
+Filers = Callable[[Sequence[Event]], Sequence[Filing]]
+
+
+def _nothing_to_file(_: Sequence[Event]) -> Sequence[Filing]:
+    return ()
+
+
+def _together(filings: Sequence[Filing]) -> Filing | None:
+    """One filing that is all of them, in order."""
+    if not filings:
+        return None
+    return lambda history: [filing(history) for filing in filings]
 
 
 class Act(Protocol):
@@ -45,6 +59,7 @@ class _Batch:
     """Steps that are committed together."""
 
     steps: list[Step] = field(default_factory=list[Step])
+    filings: list[Filing] = field(default_factory=list[Filing])
     over: bool = False
     error: StoreError | None = None
 
@@ -69,6 +84,7 @@ class Core:
         self.clock = clock
         self.failure: StoreError | None = None
         self.closed = False
+        self.filers: Filers = _nothing_to_file  # what events change in the history
         self._listeners: list[Callable[[Event], None]] = []
         self._threads = trio.CapacityLimiter(1) if threads else None
         self._gathering = _Batch()
@@ -109,15 +125,31 @@ class Core:
             await changed.wait()
 
     @trio.lowlevel.enable_ki_protection
-    async def do(self, act: Act) -> Step:
+    async def do(self, act: Act, filing: Filing | None = None) -> Step:
         """Take one step; returns it once durable. Raises what `act` raises, and `StoreError`.
 
-        Cancelled, it has done nothing.
+        `filing` changes the history in the same transaction. Cancelled, it has done nothing.
         """
         await trio.lowlevel.checkpoint()
         step = self.enter(act)
+        if filing is not None:
+            self._gathering.filings.append(filing)
         await self.flush()
         return step
+
+    @trio.lowlevel.enable_ki_protection
+    async def file(self, filing: Filing) -> None:
+        """Change the history alone, after all that was entered before; durable on return."""
+        await trio.lowlevel.checkpoint()
+        self._check()
+        self._gathering.filings.append(filing)
+        await self.flush()
+
+    async def look(self, look: Callable[[History], T]) -> T:
+        """What is found in the history; raises `StoreError`."""
+        await trio.lowlevel.checkpoint()
+        self._check()
+        return await self._in_store(lambda: self.store.read(look))
 
     @trio.lowlevel.enable_ki_protection
     def enter(self, act: Act) -> Step:
@@ -143,7 +175,7 @@ class Core:
     async def flush(self) -> None:
         """Wait until every step entered so far is durable; raises `StoreError` if one is not."""
         batch = self._gathering
-        if not batch.steps and not self._turn.locked():
+        if not (batch.steps or batch.filings) and not self._turn.locked():
             return
         with trio.CancelScope(shield=True):
             async with self._turn:
@@ -158,23 +190,24 @@ class Core:
         changes: dict[bytes, bytes | None] = {}
         for step in batch.steps:
             changes.update(step.changes)
+        events = [event for step in batch.steps for event in step.events]
         try:
             self._check_store()
-            if changes:
-                await self._in_store(lambda: self.store.commit(changes))
+            filing = _together((*self.filers(events), *batch.filings))
+            if changes or filing:
+                await self._in_store(lambda: self.store.commit(changes, filing))
         except Exception as error:  # noqa: BLE001  # told to everybody concerned, and by `watch`
             batch.error = self._fail(error)
             return
         if batch.steps:
             self.state = batch.steps[-1].state
-            self.tell(*(event for step in batch.steps for event in step.events))
+            self.tell(*events)
             self.nudge()
 
-    async def _in_store(self, use: Callable[[], object]) -> None:
+    async def _in_store(self, use: Callable[[], T]) -> T:
         if self._threads is None:
-            use()
-        else:
-            await trio.to_thread.run_sync(use, limiter=self._threads)
+            return use()
+        return await trio.to_thread.run_sync(use, limiter=self._threads)
 
     def tell(self, *events: Event) -> None:
         """Let all listeners hear events."""

@@ -33,7 +33,7 @@ class HistoryRow:
     """A message that stays, as the history keeps it.
 
     `conversation` and `reference` name it; `value` is opaque; `text` is what a search looks at.
-    `due`: the second (since 1970) by which somebody has to deal with it; 0: never. A row without a
+    `due`: the millisecond (since 1970) by which somebody has to deal with it; 0: never. A row without a
     value is a tombstone: it tells that the message was there, and holds neither name nor text.
     """
 
@@ -64,11 +64,11 @@ class History(Protocol):
         ...
 
     def due(self, until: int, limit: int) -> list[HistoryRow]:
-        """Rows that are due up to a second, earliest first; also tombstones."""
+        """Rows that are due up to a moment, earliest first; also tombstones."""
         ...
 
     def next_due(self) -> int:
-        """The earliest second for which something is due; 0: never."""
+        """The earliest moment for which something is due; 0: never."""
         ...
 
     def search(

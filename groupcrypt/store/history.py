@@ -74,11 +74,11 @@ class SealedHistory:
         )
 
     def due(self, until: int, limit: int) -> list[HistoryRow]:
-        """Rows that are due up to a second, earliest first; also tombstones."""
+        """Rows that are due up to a moment, earliest first; also tombstones."""
         return self._rows(_ROW + "WHERE due > 0 AND due <= ? ORDER BY due LIMIT ?", *(until, limit))
 
     def next_due(self) -> int:
-        """The earliest second for which something is due; 0: never."""
+        """The earliest moment for which something is due; 0: never."""
         ((earliest,),) = self._database.query("SELECT min(due) FROM messages WHERE due > 0")
         return earliest or 0
 
