@@ -33,8 +33,9 @@ class HistoryRow:
     """A message that stays, as the history keeps it.
 
     `conversation` and `reference` name it; `value` is opaque; `text` is what a search looks at.
-    `due`: the millisecond (since 1970) by which somebody has to deal with it; 0: never. A row without a
-    value is a tombstone: it tells that the message was there, and holds neither name nor text.
+    `due`: the millisecond (since 1970) by which somebody has to deal with it; 0: never.
+    A row without a value is a tombstone: it tells that the message was there, and holds neither
+    name nor text.
     """
 
     number: int
