@@ -11,7 +11,16 @@ Rules of this package:
 
 from groupcrypt.node.attachments import Attachment
 from groupcrypt.node.conversation import Conversation
-from groupcrypt.node.feed import Connected, Disconnected, Events, Happening, Skipped
+from groupcrypt.node.feed import (
+    ClockLeapt,
+    Connected,
+    Disconnected,
+    ErasureBlocked,
+    Events,
+    Forgotten,
+    Happening,
+    Skipped,
+)
 from groupcrypt.node.handles import Contact, Group
 from groupcrypt.node.inbox import Messages, Stream
 from groupcrypt.node.linking import NewDevice, open_linking, start_linking
@@ -23,11 +32,14 @@ __all__ = [
     "KEY_FILE",
     "STORE_FILE",
     "Attachment",
+    "ClockLeapt",
     "Connected",
     "Contact",
     "Conversation",
     "Disconnected",
+    "ErasureBlocked",
     "Events",
+    "Forgotten",
     "Group",
     "Happening",
     "Message",

@@ -23,7 +23,7 @@ from groupcrypt.errors import GroupcryptError, LocalError, StoreError
 from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.events import Event, Rejected
 from groupcrypt.protocol.primitives import Entropy
-from groupcrypt.store import Filing, History, Store
+from groupcrypt.store import Filing, History, PurgeResult, Store
 
 PURGE_SECONDS: Final = 0.8  # from a deletion to its erasure; spec 16.3 gives a second
 INTERNAL: Final = "internal"  # the code of input that showed a fault of ours
@@ -37,6 +37,10 @@ Filers = Callable[[Sequence[Event]], Sequence[Filing]]
 
 def _nothing_to_file(_: Sequence[Event]) -> Sequence[Filing]:
     return ()
+
+
+def _nobody_cares(_: PurgeResult) -> None:
+    pass
 
 
 def _together(filings: Sequence[Filing]) -> Filing | None:
@@ -85,6 +89,7 @@ class Core:
         self.failure: StoreError | None = None
         self.closed = False
         self.filers: Filers = _nothing_to_file  # what events change in the history
+        self.purged: Callable[[PurgeResult], None] = _nobody_cares  # told of each purge
         self._listeners: list[Callable[[Event], None]] = []
         self._threads = trio.CapacityLimiter(1) if threads else None
         self._gathering = _Batch()
@@ -201,8 +206,8 @@ class Core:
             return
         if batch.steps:
             self.state = batch.steps[-1].state
-            self.tell(*events)
-            self.nudge()
+        self.tell(*events)
+        self.nudge()
 
     async def _in_store(self, use: Callable[[], T]) -> T:
         if self._threads is None:
@@ -254,7 +259,7 @@ class Core:
             await trio.sleep(PURGE_SECONDS)
             try:
                 with trio.CancelScope(shield=True):
-                    await self._in_store(self.store.purge)
+                    self.purged(await self._in_store(self.store.purge))
             except Exception as error:  # noqa: BLE001  # ends the node by `watch`
                 self._fail(error)
                 return

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import trio
 
+from groupcrypt.protocol.device import Gone
 from groupcrypt.protocol.events import Event
 
 EVENTS_KEPT: Final = 1_024  # for each reader
@@ -38,7 +39,32 @@ class Skipped:
     count: int
 
 
-Happening = Event | Connected | Disconnected | Skipped
+@dataclass(frozen=True, slots=True, repr=False)
+class Forgotten:
+    """The time of these messages is over: stop showing them (spec 12.12)."""
+
+    messages: tuple[Gone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockLeapt:
+    """The wall clock leapt ahead by so many seconds: messages may have disappeared early."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureBlocked:
+    """Something else reads the store's file: so many bytes of what was forgotten are still in it.
+
+    It is tried again; this is told once, until it succeeds.
+    """
+
+    left: int
+
+
+Told = Connected | Disconnected | Forgotten | ClockLeapt | ErasureBlocked
+Happening = Event | Told | Skipped
 
 
 class Events:

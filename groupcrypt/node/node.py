@@ -22,8 +22,9 @@ from groupcrypt.errors import (
     UnknownDevice,
 )
 from groupcrypt.node.core import Core
-from groupcrypt.node.feed import Connected, Disconnected, Events, Happening
+from groupcrypt.node.feed import ErasureBlocked, Events, Happening, Told
 from groupcrypt.node.handles import Contact, Group, known_contact
+from groupcrypt.node.history import Histories
 from groupcrypt.node.inbox import Inbox, Messages, Stream
 from groupcrypt.node.online import Connecting, Online
 from groupcrypt.node.uploads import Uploads
@@ -41,6 +42,7 @@ from groupcrypt.protocol.events import (
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.protocol.identity import Card, LinkText
 from groupcrypt.protocol.primitives import Entropy
+from groupcrypt.store import PurgeResult
 
 CARD_SECONDS: Final = 30.0  # to reach the server for an imported card
 PUBLISH_SECONDS: Final = 10.0  # for the owner of a card that was just made to publish what it names
@@ -50,13 +52,15 @@ PUBLISH_PAUSE: Final = 0.25
 class Node:
     """A running device. Made by `open_node`."""
 
-    def __init__(self, core: Core, connecting: Connecting) -> None:
+    def __init__(self, core: Core, histories: Histories, connecting: Connecting) -> None:
         self.core = core
-        self.online = Online(core, connecting, self._tell)
+        self.histories = histories
+        self.online = Online(core, connecting, self.tell)
         self.uploads = Uploads(core, self.online)
         self.inbox = Inbox(self)
         self._events = WeakSet[Events]()  # of everything but messages
         self._all = WeakSet[Events]()
+        self._blocked = False  # what was forgotten could not be erased the last time
         self._early: list[Event] = []  # what opening told, until somebody listens
 
     # --- what it is ----------------------------------------------------------------------------
@@ -165,7 +169,14 @@ class Node:
         if not isinstance(event, MessageReceived | DirectReceived | DirectSent):
             self._put(event, *self._events)
 
-    def _tell(self, event: Connected | Disconnected) -> None:
+    def purged(self, result: PurgeResult) -> None:
+        """Tell, once until it succeeds, that what was forgotten is still in the store's file."""
+        if not result.complete and not self._blocked:
+            self.tell(ErasureBlocked(result.left))
+        self._blocked = not result.complete
+
+    def tell(self, event: Told) -> None:
+        """Hand what is no event of the protocol to those who iterate."""
         self._put(event, *self._all, *self._events)
 
     def _put(self, event: Happening, *readers: Events) -> None:

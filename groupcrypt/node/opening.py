@@ -20,6 +20,8 @@ from groupcrypt.connection import Connection, connect, trusted_pin
 from groupcrypt.entropy import SystemEntropy
 from groupcrypt.errors import LocalError, StoreForeign
 from groupcrypt.node.core import Core
+from groupcrypt.node.elapsed import Elapsed
+from groupcrypt.node.history import Histories, clock_shown
 from groupcrypt.node.node import Node
 from groupcrypt.protocol import device
 from groupcrypt.protocol.device.state import DeviceState
@@ -191,10 +193,15 @@ async def _start(
 async def _running(core: Core, server: str, connecting: Connect) -> AsyncGenerator[Node]:
     """A node with its background tasks; ends with them, and raises one error, not a group."""
     place = core.state.core
-    node = Node(core, lambda: connecting(server or place.server, place.server_key))
+    shown = await core.look(clock_shown)
+    histories = Histories(core, Elapsed(core.clock, trio.current_time, shown))
+    core.filers = histories.file
+    node = Node(core, histories, lambda: connecting(server or place.server, place.server_key))
+    histories.tell, core.purged = node.tell, node.purged
     failure: BaseException | None = None
     try:
         with core.heard(node.hear):
+            await histories.sweep()  # before anything is shown
             async with trio.open_nursery() as nursery:
 
                 async def guarded(task: Callable[[], Awaitable[None]]) -> None:
@@ -212,6 +219,7 @@ async def _running(core: Core, server: str, connecting: Connect) -> AsyncGenerat
                     online.run,
                     online.tick_forever,
                     node.uploads.run,
+                    histories.sweep_forever,
                 ):
                     nursery.start_soon(guarded, task)
                 try:

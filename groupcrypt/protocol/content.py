@@ -245,14 +245,21 @@ def check_timer(seconds: int) -> None:
 def write_content(content: Content, *, time: int, expires: int = 0) -> bytes:
     """Encode a content; raises `ContentTooLarge` or `InvalidTimer` (spec 11.1)."""
     check_timer(expires)
-    if isinstance(content, Unknown):
-        envelope = Envelope(content.type, time, expires, None, content.body)
-    else:
-        envelope = Envelope(_TYPES[type(content)], time, expires, None, wire.encode(content))
-    raw, most = wire.encode(envelope), limits.MAX_CONTENT_BYTES - MARK_BYTES
+    raw = write_said(Said(content, time, expires))
+    most = limits.MAX_CONTENT_BYTES - MARK_BYTES
     if len(raw) > most:
         raise ContentTooLarge(f"the content has {len(raw)} bytes, {most} are allowed: split it")
     return raw
+
+
+def write_said(said: Said) -> bytes:
+    """The bytes that `read_content` made this of."""
+    content = said.content
+    if isinstance(content, Unknown):
+        kind, body = content.type, content.body
+    else:
+        kind, body = _TYPES[type(content)], wire.encode(content)
+    return wire.encode(Envelope(kind, said.time, said.expires, said.earlier, body))
 
 
 def sealed_again(raw: bytes, earlier: int) -> bytes:

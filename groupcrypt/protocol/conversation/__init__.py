@@ -6,9 +6,19 @@ Rules of this package:
 - Plain values in and out: who keeps them, and where, is the business of others.
 
 `lines` lays contents into what is shown of each message, `verdicts` says what may be done to one,
-`timers` has the timer that two accounts agree on.
+`timers` has the timer that two accounts agree on, `kept` when a message's time begins and ends.
 """
 
+from groupcrypt.protocol.conversation.kept import (
+    NEVER,
+    Kept,
+    accepted,
+    failed,
+    read_kept,
+    said,
+    seen,
+    write_kept,
+)
 from groupcrypt.protocol.conversation.lines import Line, Newest, Spoken, State, concerns, lay
 from groupcrypt.protocol.conversation.timers import NO_TIMER, agreed, changed
 from groupcrypt.protocol.conversation.verdicts import (
@@ -22,20 +32,28 @@ from groupcrypt.protocol.conversation.verdicts import (
 )
 
 __all__ = [
+    "NEVER",
     "NO_TIMER",
+    "Kept",
     "Line",
     "Newest",
     "Spoken",
     "State",
     "Verdict",
+    "accepted",
     "agreed",
     "changed",
     "concerns",
     "excerpt_of",
+    "failed",
     "lay",
     "may_delete",
     "may_edit",
     "may_react",
     "quoted",
     "quoting",
+    "read_kept",
+    "said",
+    "seen",
+    "write_kept",
 ]
