@@ -1,4 +1,4 @@
-"""The clock that messages disappear by: it never goes back (spec 12.12).
+"""The clock that messages disappear by: it never goes back (spec 12.14).
 
 Rules of this file:
 - It is ahead of or level with the wall clock, with what it showed before, and with what has passed.

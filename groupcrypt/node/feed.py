@@ -41,7 +41,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Forgotten:
-    """The time of these messages is over: stop showing them (spec 12.12)."""
+    """The time of these messages is over: stop showing them (spec 12.14)."""
 
     messages: tuple[Gone, ...]
 

@@ -4,7 +4,7 @@ Rules of this file:
 - What comes is laid into the history in the transaction that moves the chains; what is sent, in the
   one that queues it (spec 12.1). There is no moment at which one is durable without the other.
 - A message whose stored line is damaged hurts no other: it is passed over (spec 16.3).
-- What is over is never shown: every look forgets first what is over by then (spec 12.12).
+- What is over is never shown: every look forgets first what is over by then (spec 12.14).
 """
 
 import logging
@@ -17,26 +17,29 @@ from typing import Final
 import trio
 
 from groupcrypt.errors import MalformedFrame, StoreCorrupt
-from groupcrypt.node.core import Act, Core
+from groupcrypt.node.core import Core
 from groupcrypt.node.elapsed import Elapsed
 from groupcrypt.node.feed import ClockLeapt, Forgotten
 from groupcrypt.protocol import conversation as lines
 from groupcrypt.protocol import device, limits
 from groupcrypt.protocol.attachment import AttachmentContent
-from groupcrypt.protocol.content import Content, ReceiptContent, Reference, Said
+from groupcrypt.protocol.content import ReceiptContent, Reference, SeenContent, SeenLine
 from groupcrypt.protocol.conversation import Kept, Spoken
 from groupcrypt.protocol.device import Gone
-from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.events import (
+    DirectAccepted,
+    DirectFailed,
     DirectReceived,
     DirectSent,
     Event,
     MessageFailed,
+    MessageQueued,
     MessageReceived,
     MessageSettled,
+    Receipt,
+    SeenElsewhere,
 )
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
-from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.store import Filing, History, HistoryRow
 
 SWEEP_ROWS: Final = 500  # forgotten in one transaction: delivery goes on between two
@@ -99,55 +102,70 @@ class Histories:
         return [filing for event in events for filing in self._filings(event)]
 
     def _filings(self, event: Event) -> Iterable[Filing]:
+        me, now = self._me, self.clock.now()
+        accepted = partial(lines.accepted, now=now)
         match event:
-            case MessageReceived():
-                spoken = Spoken(event.sender, event.message, event.said)
-                yield self.said(Place(event.group), spoken)
-            case DirectReceived():
-                spoken = Spoken(event.sender, event.message, event.said)
-                yield self.said(Place(None, event.sender), spoken)
-            case DirectSent():
-                spoken = Spoken(self._me, event.message, event.said)
-                yield self.said(Place(None, event.to), spoken, accepted=True)
-            case MessageSettled():
-                now = self.clock.now()
-                yield self._own(Place(event.group), event.message, partial(lines.accepted, now=now))
-            case MessageFailed():
-                fails = partial(lines.failed, code=event.code)
-                yield self._own(Place(event.group), event.message, fails)
+            case MessageQueued(None, to, message, said) if to is not None:
+                yield self.said(Place(None, to), Spoken(me, message, said))
+            case MessageQueued(group, _, message, said):
+                yield self.said(Place(group), Spoken(me, message, said))
+            case MessageReceived(group, sender=sender, message=message, said=said):
+                yield self.said(Place(group), Spoken(sender, message, said))
+            case DirectReceived(sender=sender, message=message, said=said):
+                yield self.said(Place(None, sender), Spoken(sender, message, said))
+            case DirectSent(to=to, message=message, said=said):
+                yield self.said(Place(None, to), Spoken(me, message, said))
+                yield self._own(Place(None, to), message, accepted)
+            case MessageSettled(group, message=message):
+                yield self._own(Place(group), message, accepted)
+            case DirectAccepted(to, message):
+                yield self._own(Place(None, to), message, accepted)
+            case MessageFailed(group, message, code):
+                yield self._own(Place(group), message, partial(lines.failed, code=code))
+            case DirectFailed(to, message, code):
+                yield self._own(Place(None, to), message, partial(lines.failed, code=code))
+            case Receipt(sender=sender, message=message, said=said):
+                yield from self._receipt(Spoken(sender, message, said))
+            case SeenElsewhere(seen=seen):
+                yield self._seen(seen)
             case _:
                 pass
 
-    def said(self, place: Place, spoken: Spoken, *, accepted: bool = False) -> Filing:
-        """Lay a content into the lines that it concerns."""
-        now, me = self.clock.now(), self._me
+    def _receipt(self, spoken: Spoken) -> Iterable[Filing]:
+        """Own messages arrived at somebody they went to, or were read there."""
+        content = spoken.said.content
+        assert isinstance(content, ReceiptContent)
+        if content.group is None:
+            yield self.said(Place(None, spoken.sender), spoken)
+            return
+        group = self._core.front.groups.get(GroupId(content.group))
+        if group is not None and spoken.sender in group.roster.members:
+            yield self.said(Place(group.id), spoken)
 
-        def lay(kept: Kept) -> Kept:
-            kept = lines.said(kept, spoken, me=me, now=now)
-            return lines.accepted(kept, now=now) if accepted else kept
+    def _seen(self, seen: SeenContent) -> Filing:
+        """What the user saw on another device began to be over there."""
+        place = _place_of(seen)
+        ages = {Reference(line.sender, line.message): line.age for line in seen.lines}
+        now = self.clock.now()
 
         def filing(history: History) -> None:
-            for reference in lines.concerns(spoken, me):
-                here_only = isinstance(spoken.said.content, ReceiptContent)
-                self._change(history, place, reference, lay, new=not here_only)
+            for reference, age in ages.items():
+                change = partial(lines.seen, age=age, now=now)
+                self._change(history, place, reference, change, new=False)
 
         return filing
 
-    async def send(
-        self, place: Place, message: MessageId, content: Content, expires: int, act: Act
-    ) -> None:
-        """Take the step that sends a content, and file it with it."""
-        said = list[Said]()
-
-        def sending(state: DeviceState, /, *, now: float, entropy: Entropy) -> Step:
-            step = act(state, now=now, entropy=entropy)
-            said.append(Said(content, int(now * 1_000), expires))
-            return step
+    def said(self, place: Place, spoken: Spoken) -> Filing:
+        """Lay a content into the lines that it concerns."""
+        now, me = self.clock.now(), self._me
+        lay = partial(lines.said, spoken=spoken, me=me, now=now)
+        new = not isinstance(spoken.said.content, ReceiptContent)  # one makes no line
 
         def filing(history: History) -> None:
-            self.said(place, Spoken(self._me, message, said[0]))(history)
+            for reference in lines.concerns(spoken, me):
+                self._change(history, place, reference, lay, new=new)
 
-        await self._core.do(sending, filing)
+        return filing
 
     def _own(self, place: Place, message: MessageId, change: Callable[[Kept], Kept]) -> Filing:
         reference = Reference(self._me, message)
@@ -225,16 +243,19 @@ class Histories:
         return None if row is None or not row.value else _shown(row)
 
     async def mark_seen(
-        self, place: Place, references: Iterable[Reference], *, age: int = 0
+        self, place: Place, references: Iterable[Reference]
     ) -> tuple[Reference, ...]:
-        """Begin the time of messages that came; returns those for which it was the first time."""
+        """The user saw messages: their time begins, own devices and authors are told (11.10).
+
+        Returns those for which it was the first time.
+        """
         began, now = list[Reference](), self.clock.now()
 
         def filing(history: History) -> None:
             for reference in references:
 
                 def change(kept: Kept, reference: Reference = reference) -> Kept:
-                    after = lines.seen(kept, age=age, now=now)
+                    after = lines.seen(kept, age=0, now=now)
                     if not kept.began and after.began:
                         began.append(reference)
                     return after
@@ -242,7 +263,20 @@ class Histories:
                 self._change(history, place, reference, change, new=False)
 
         await self._core.file(filing)
+        for at in range(0, len(began), limits.MAX_RECEIPT_MESSAGES):
+            await self._tell_seen(place, began[at : at + limits.MAX_RECEIPT_MESSAGES])
         return tuple(began)
+
+    async def _tell_seen(self, place: Place, began: list[Reference]) -> None:
+        told = tuple(SeenLine(one.sender, one.message, 0) for one in began)
+        seen = SeenContent(place.group is None, place.key[1:], told)
+        await self._core.do(partial(device.tell_seen, seen=seen))
+        for author in sorted({one.sender for one in began}):
+            read = tuple(MessageId(one.message) for one in began if one.sender == author)
+            act = partial(
+                device.send_read, author=AccountId(author), messages=read, group=place.group
+            )
+            await self._core.do(act)
 
     # --- what is forgotten ---------------------------------------------------------------------
 
@@ -306,6 +340,12 @@ def _words(kept: Kept) -> str:
             return name
         case _:
             return kept.line.text or ""
+
+
+def _place_of(seen: SeenContent) -> Place:
+    if seen.direct:
+        return Place(None, AccountId(seen.conversation))
+    return Place(GroupId(seen.conversation))
 
 
 def _shown(row: HistoryRow) -> Shown | None:

@@ -60,6 +60,16 @@ class DirectSent:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class MessageQueued:
+    """An own content was taken for sending: to a group, or, where that is None, to an account."""
+
+    group: GroupId | None
+    to: AccountId | None
+    message: MessageId
+    said: Said
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class DirectAccepted:
     """The server has an own direct message for every device it goes to (spec 12.12)."""
 
@@ -393,6 +403,7 @@ Event = (
     MessageReceived
     | DirectReceived
     | DirectSent
+    | MessageQueued
     | DirectAccepted
     | DirectFailed
     | Receipt

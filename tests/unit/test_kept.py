@@ -1,4 +1,4 @@
-"""When the time of a message begins and when it is over (spec 12.12)."""
+"""When the time of a message begins and when it is over (spec 12.14)."""
 
 import pytest
 from hypothesis import given
@@ -50,7 +50,7 @@ def came(content: Content, *, at: int = NOW, me: AccountId = BOB, expires: int =
     return said(Kept(), word(content, expires=expires), me=me, now=at)
 
 
-@pytest.mark.spec("12.12-1")
+@pytest.mark.spec("12.14-1")
 def test_what_came_begins_when_it_is_first_shown_and_never_anew() -> None:
     """Broken by: letting an edit, or showing it again, move the beginning."""
     kept = came(TextContent("hello"))
@@ -67,7 +67,7 @@ def test_what_came_begins_when_it_is_first_shown_and_never_anew() -> None:
     assert seen(kept, age=20, now=NOW + 9_000).due == NOW - 11_000 + 60_000  # elsewhere, earlier
 
 
-@pytest.mark.spec("12.12-1")
+@pytest.mark.spec("12.14-1")
 def test_what_was_sent_begins_when_the_server_has_it() -> None:
     kept = came(TextContent("hello"), me=ALICE)
     assert kept.due == NEVER
@@ -77,7 +77,7 @@ def test_what_was_sent_begins_when_the_server_has_it() -> None:
     assert accepted(kept, now=NOW + 99_000) == kept
 
 
-@pytest.mark.spec("12.12-2")
+@pytest.mark.spec("12.14-2")
 def test_the_clock_of_a_sender_changes_nothing() -> None:
     for time in (0, NOW, 2**63):
         kept = said(Kept(), word(TextContent("hello"), time=time), me=BOB, now=NOW)
@@ -89,7 +89,7 @@ def test_without_a_timer_nothing_is_ever_over() -> None:
     assert (kept.due, seen(kept, age=0, now=NOW).due, kept.left(NOW)) == (0, 0, None)
 
 
-@pytest.mark.spec("12.12-1")
+@pytest.mark.spec("12.14-1")
 def test_a_word_about_what_never_comes_is_over_by_its_own_timer() -> None:
     kept = said(Kept(), word(EditContent(FIRST, "hi"), expires=60), me=BOB, now=NOW)
     assert kept.due == NOW + 60_000
@@ -103,7 +103,7 @@ def test_a_word_about_what_never_comes_is_over_by_its_own_timer() -> None:
     assert said(Kept(), forever, me=BOB, now=NOW).due == NOW + UNREAD
 
 
-@pytest.mark.spec("12.12-4")
+@pytest.mark.spec("12.14-4")
 def test_of_what_was_deleted_no_content_is_kept() -> None:
     kept = said(came(TextContent("a canary")), word(DeleteContent(FIRST)), me=BOB, now=NOW)
     assert kept.due == 0

@@ -1,4 +1,4 @@
-"""A line as a device keeps it: with when it came, when its time began, and when it is over (12.12).
+"""A line as a device keeps it: with when it came, when its time began, and when it is over (12.14).
 
 Rules of this file:
 - The time of a message runs on the clock of this device alone: what a sender's clock says never
@@ -113,7 +113,7 @@ def said(kept: Kept, spoken: Spoken, *, me: AccountId, now: int) -> Kept:
 
 
 def accepted(kept: Kept, *, now: int) -> Kept:
-    """The server has an own message: its time begins (spec 12.12)."""
+    """The server has an own message: its time begins (spec 12.14)."""
     if kept.line.accepted or kept.line.deleted:
         return kept
     began = kept.began or now
@@ -126,7 +126,7 @@ def failed(kept: Kept, code: str) -> Kept:
 
 
 def seen(kept: Kept, *, age: int, now: int) -> Kept:
-    """A message that came was first shown `age` seconds ago, here or elsewhere (spec 12.12)."""
+    """A message that came was first shown `age` seconds ago, here or elsewhere (spec 12.14)."""
     if kept.line.spoken is None or kept.own:
         return kept
     shown = max(1, now - 1_000 * age)

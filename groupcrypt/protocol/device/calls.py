@@ -16,6 +16,7 @@ from groupcrypt.protocol.content import (
     ForOne,
     Internal,
     LeaveContent,
+    Said,
     SeenContent,
     TypingContent,
     write_content,
@@ -32,7 +33,7 @@ from groupcrypt.protocol.device import (
 )
 from groupcrypt.protocol.device.state import DeviceState, Step, Work
 from groupcrypt.protocol.device.step import step
-from groupcrypt.protocol.events import GroupJoined
+from groupcrypt.protocol.events import GroupJoined, MessageQueued
 from groupcrypt.protocol.group import GroupState, Turn
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 from groupcrypt.protocol.identity import Card, check_name
@@ -271,6 +272,8 @@ def send(
             raise NotPermitted("this kind of content is not for a group: see spec 11.2")
         raw = write_content(content, time=work.ms, expires=expires)
         rooms.run(work, group, lambda turn: groups.send(turn, message, raw))
+        said = Said(content, work.ms, expires)
+        work.events.append(MessageQueued(group, None, message, said))
 
     return step(state, now, entropy, act)
 

@@ -31,6 +31,7 @@ from groupcrypt.protocol.events import (
     DirectAccepted,
     DirectFailed,
     DirectReceived,
+    MessageQueued,
     Receipt,
     SeenElsewhere,
     Typing,
@@ -82,6 +83,8 @@ def _send(
     if not isinstance(content, ReceiptContent):
         posted = Posted(message, account, devices, accepted=False)
         work.set(posted={**work.state.posted, message: posted})
+        said = Said(content, work.ms, expires)
+        work.events.append(MessageQueued(None, account, message, said))
     body = wire.encode(Direct(message, raw))
     for device in devices:
         post.queue(work, device, account, LetterKind.DIRECT, body)
