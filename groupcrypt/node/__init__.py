@@ -22,6 +22,7 @@ from groupcrypt.node.feed import (
     Skipped,
 )
 from groupcrypt.node.handles import Contact, Group
+from groupcrypt.node.history import Shown
 from groupcrypt.node.inbox import Messages, Stream
 from groupcrypt.node.linking import NewDevice, open_linking, start_linking
 from groupcrypt.node.message import Message
@@ -46,6 +47,7 @@ __all__ = [
     "Messages",
     "NewDevice",
     "Node",
+    "Shown",
     "Skipped",
     "Stream",
     "open_linking",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from groupcrypt.node.core import Act, Core
+from groupcrypt.node.history import NEWEST, Histories, Place, Shown
 from groupcrypt.node.online import Online
 from groupcrypt.node.uploads import Progress, Uploads
 from groupcrypt.protocol import device
@@ -38,6 +39,8 @@ class Host(Protocol):
     def online(self) -> Online: ...
     @property
     def uploads(self) -> Uploads: ...
+    @property
+    def histories(self) -> Histories: ...
 
 
 class Said(Protocol):
@@ -147,17 +150,34 @@ class Conversation(ABC):
         """Tell authors from now on, or no longer."""
         await self._host.core.do(partial(device.set_receipts, conversation=self._key, on=on))
 
-    async def tell_read(self, messages: Iterable[Said | Reference]) -> None:
-        """Let authors know that the user saw these messages, if `receipts` are on."""
-        core, by = self._host.core, dict[AccountId, list[MessageId]]()
-        for one in messages:
-            seen = one if isinstance(one, Reference) else one.reference
-            by.setdefault(AccountId(seen.sender), []).append(MessageId(seen.message))
-        group = GroupId(self._key) if GroupId(self._key) in core.state.groups else None
-        for author, ids in by.items():
-            await core.do(
-                partial(device.send_read, author=author, messages=tuple(ids), group=group)
-            )
+    # --- what was said before ------------------------------------------------------------------
+
+    @property
+    def _place(self) -> Place:
+        group = GroupId(self._key)
+        if group in self._host.core.state.groups:
+            return Place(group)
+        return Place(None, AccountId(self._key))
+
+    async def history(self, *, before: int = NEWEST, limit: int = 50) -> list[Shown]:
+        """Messages below a number, newest first, as they stand now (spec 11.11).
+
+        For the next page, `before` is the `number` of the last one of this page.
+        """
+        return await self._host.histories.newest(self._place, before, limit)
+
+    async def search(self, words: str, *, before: int = NEWEST, limit: int = 50) -> list[Shown]:
+        """Messages below a number that contain some words, without regard to case, newest first."""
+        return await self._host.histories.search(words, self._place, before, limit)
+
+    async def mark_seen(self, messages: Iterable[Said | Reference]) -> None:
+        """The user saw these messages: call it when they are shown, not when they arrive.
+
+        The time of those with a timer begins (spec 12.14); own devices are told, and authors, if
+        `receipts` are on.
+        """
+        seen = [one if isinstance(one, Reference) else one.reference for one in messages]
+        await self._host.histories.mark_seen(self._place, seen)
 
 
 __all__ = ["Conversation", "Host", "Said"]

@@ -362,4 +362,4 @@ def _gone(row: HistoryRow) -> Gone:
     return Gone(place.group, AccountId(row.reference[:32]), MessageId(row.reference[32:]))
 
 
-__all__ = ["Histories", "Place", "Shown", "clock_shown"]
+__all__ = ["NEWEST", "Histories", "Place", "Shown", "clock_shown"]

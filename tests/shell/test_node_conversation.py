@@ -160,7 +160,7 @@ async def test_receipts_are_for_the_author(autojump_clock: MockClock, kind: str)
         sent = await ours.send("did you see it?")
         message: Message = await anext(bob.messages())
         told = await heard(events, Receipt)
-        await theirs.tell_read([message])
+        await theirs.mark_seen([message])
         read = await heard(events, Receipt)
         for event, meaning in ((told, ReceiptKind.DELIVERED), (read, ReceiptKind.READ)):
             content = event.said.content
@@ -170,7 +170,7 @@ async def test_receipts_are_for_the_author(autojump_clock: MockClock, kind: str)
             assert (content.group is not None) is (kind == "group")
         await theirs.set_receipts(on=False)
         assert not theirs.receipts
-        await theirs.tell_read([message])
+        await theirs.mark_seen([message])
         with trio.move_on_after(600) as scope:
             await heard(events, Receipt)
         assert scope.cancelled_caught
