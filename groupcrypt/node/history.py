@@ -87,6 +87,7 @@ class Histories:
     def __init__(self, core: Core, clock: Elapsed) -> None:
         self._core = core
         self.clock = clock
+        self._latest = 0  # what the clock showed last
         self._noted = 0  # when the clock was written down
         self.tell: Callable[[Forgotten | ClockLeapt], None] = _to_nobody
         self._due = 0  # when something is over, at the earliest
@@ -95,6 +96,11 @@ class Histories:
     def _me(self) -> AccountId:
         return self._core.state.account
 
+    def _now(self) -> int:
+        """The time; not to be asked for in the store's thread, where filings run."""
+        self._latest = self.clock.now()
+        return self._latest
+
     # --- what is filed -------------------------------------------------------------------------
 
     def file(self, events: Sequence[Event]) -> list[Filing]:
@@ -102,7 +108,7 @@ class Histories:
         return [filing for event in events for filing in self._filings(event)]
 
     def _filings(self, event: Event) -> Iterable[Filing]:
-        me, now = self._me, self.clock.now()
+        me, now = self._me, self._now()
         accepted = partial(lines.accepted, now=now)
         match event:
             case MessageQueued(None, to, message, said) if to is not None:
@@ -146,7 +152,7 @@ class Histories:
         """What the user saw on another device began to be over there."""
         place = _place_of(seen)
         ages = {Reference(line.sender, line.message): line.age for line in seen.lines}
-        now = self.clock.now()
+        now = self._now()
 
         def filing(history: History) -> None:
             for reference, age in ages.items():
@@ -157,7 +163,7 @@ class Histories:
 
     def said(self, place: Place, spoken: Spoken) -> Filing:
         """Lay a content into the lines that it concerns."""
-        now, me = self.clock.now(), self._me
+        now, me = self._now(), self._me
         lay = partial(lines.said, spoken=spoken, me=me, now=now)
         new = not isinstance(spoken.said.content, ReceiptContent)  # one makes no line
 
@@ -207,7 +213,7 @@ class Histories:
 
     def _note(self, history: History) -> None:
         """Remember what the clock shows, at most every minute: a restart goes on from there."""
-        now = self.clock.now()
+        now = self._latest
         if now - self._noted < NOTE_MS:
             return
         self._noted = now
@@ -249,7 +255,7 @@ class Histories:
 
         Returns those for which it was the first time.
         """
-        began, now = list[Reference](), self.clock.now()
+        began, now = list[Reference](), self._now()
 
         def filing(history: History) -> None:
             for reference in references:
@@ -282,7 +288,7 @@ class Histories:
 
     async def sweep(self) -> None:
         """Forget all that is over by now."""
-        while self._due <= (now := self.clock.now()):
+        while self._due <= (now := self._now()):
             rows = await self._core.look(lambda history: history.due(now, SWEEP_ROWS))
             self._due = NEWEST
             if rows:
@@ -313,7 +319,7 @@ class Histories:
         while True:
             changed = self._core.changed
             await self.sweep()
-            left = (self._due - self.clock.now()) / 1_000
+            left = (self._due - self._now()) / 1_000
             seconds = inf if self._due >= lines.NEVER else min(max(left, 0.0), WAKE_SECONDS)
             with trio.move_on_after(seconds):
                 await changed.wait()
