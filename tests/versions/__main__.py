@@ -21,7 +21,7 @@ async def live(place: Town) -> None:
             await group.settled(await group.send("see you at six"))
             for reader in (bob, carol):
                 await texts(reader, 1)
-        await alice.contact(bob.account).send("only for you")
+        await alice.contact(bob.account).send("only for you", expires_after=604_800)
         await group.settled(await group.send("bring a rope"))
         await group.update()
         await group.wait_live()
