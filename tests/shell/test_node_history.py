@@ -326,3 +326,24 @@ async def test_direct_messages_are_kept_like_those_of_groups(autojump_clock: obj
         await trio.sleep(5)
         (sent,) = await alice.histories.newest(ours)
         assert sent.kept.line.state([bob.account]) == State.READ
+
+
+async def test_s72_a_changed_timer_is_for_later_messages_only(autojump_clock: object) -> None:
+    """Set by the group's log, for what is sent from then on; who leaves changes nothing of it."""
+    async with two() as (here, alice, bob, ours, theirs):
+        await ours.settled(await ours.send("before"))
+        await ours.set_timer(60)
+        await ours.settled(await ours.send(MARK))
+        async with here.node("carol") as carol:
+            await ours.add(carol.card)
+            await ours.remove(alice.contact(carol.account))
+        assert (ours.timer, theirs.timer) == (60, 60)
+        await texts(bob, 2)
+        await theirs.mark_seen([one.reference for one in await theirs.history()])
+        assert await shown(bob, theirs) == ["before", MARK]
+        await trio.sleep(61)
+        assert await shown(alice, ours) == await shown(bob, theirs) == ["before"]
+        await ours.set_timer(0)
+        await ours.settled(await ours.send("after"))
+        await trio.sleep(61)
+        assert await shown(alice, ours) == ["before", "after"]
