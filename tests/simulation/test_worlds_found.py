@@ -6,6 +6,7 @@ A test that is expected to fail is a fault that is known and not mended yet.
 import pytest
 
 from groupcrypt.protocol import device
+from groupcrypt.protocol.group import LetterKind
 from groupcrypt.testing.world import Faults, World, judge
 from groupcrypt.testing.world.actions import (
     Add,
@@ -41,6 +42,25 @@ def test_who_was_removed_and_added_while_away_is_a_member_again() -> None:
         Send("alice", "g1", "16 by alice"),
     )
     assert judge(world.settle()) == []
+
+
+@pytest.mark.spec("10.6-10")
+def test_who_was_added_and_removed_again_while_away_reads_what_was_for_it() -> None:
+    """Bob has the second Welcome before he reads the first removal; who gave it gives none now."""
+    world = World(8, "alice bob", pace=1.541).play(
+        Found("alice", "g1"),
+        Add("alice", "g1", "bob"),
+        Send("alice", "g1", "3 by alice"),
+        Cut("bob", 45.82),
+        Send("alice", "g1", "57 by alice"),
+        Remove("alice", "g1", "bob"),
+        Add("alice", "g1", "bob"),
+        Send("alice", "g1", "60 by alice"),
+        Remove("alice", "g1", "bob"),
+    )
+    assert judge(world.settle()) == []
+    secret = {LetterKind.WELCOME, LetterKind.LOG_PART}
+    assert not any(stray.kind in secret for stray in world.devices["bob"].state.strays.values())
 
 
 def test_who_is_back_can_write_to_who_was_added_meanwhile() -> None:

@@ -89,8 +89,6 @@ def absorb(work: Work, turn: Turn) -> None:
     """Make a turn's outcome part of the device: state, letters, uploads, events (spec 12.3)."""
     group, before = turn.group, work.state.groups.get(turn.group.id)
     work.set_group(group)
-    if before is not None and before.member and not group.member:
-        _ask_to_return(work, group)
     for record in turn.addresses:
         _learn(work, group, record)
     _drop(work, set(turn.dropped))
@@ -114,6 +112,10 @@ def absorb(work: Work, turn: Turn) -> None:
         _introduce(work, group, device)
     work.uploads += [(group.id, upload) for upload in turn.uploads]
     work.events += [_kept(work, event) for event in turn.events]
+    if work.state.strays:
+        _forget_early(work, group)
+    if before is not None and before.member and not group.member:
+        _return(work, group)
 
 
 def _account_of(work: Work, group: GroupState, device: DeviceId) -> AccountId | None:
@@ -259,6 +261,8 @@ def _group_letter(
     state = work.state.groups.get(group)
     if state is not None and (state.member or state.held or state.sent or state.branches):
         run(work, group, lambda turn: groups.receive_letter(turn, device, kind, body))
+        if state.member and kind == LetterKind.LOG_PART:
+            _remember(work, Stray(group, device, kind, body))
         if state.member or kind in (LetterKind.RESEND, LetterKind.KEY_REQUEST):
             return
     distribution = kind == LetterKind.DISTRIBUTION
@@ -298,7 +302,7 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     group = GroupId(letter.group)
     state = work.state.groups.get(group)
     if state is not None and state.member:
-        _remember_welcome(work, state, device, letter)
+        _remember(work, Stray(group, device, LetterKind.WELCOME, wire.encode(letter)))
         return
     if state is None:
         strangers.room_for_group(work.state, account)
@@ -320,7 +324,7 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
             raise NotAllowed("a Welcome to a part of the log that is over for this device")
         joined = groups.rejoined(joined, state, work.ms)
     work.set_group(joined)
-    work.set(strays={n: stray for n, stray in work.state.strays.items() if stray.group != group})
+    _forget(work, group, lambda stray: not _later(stray, joined.core.head))
     name = joined.roster.settings.name
     epoch, continues = joined.core.head, groups.continued(joined)
     log_hash = joined.hashes[epoch]
@@ -343,30 +347,64 @@ def _missed(work: Work, joined: GroupState, before: GroupState | None) -> list[E
     return [Gap(joined.id, first, last)] if first <= last else []
 
 
-def _remember_welcome(work: Work, group: GroupState, device: DeviceId, letter: Welcome) -> None:
+def _later(stray: Stray, head: int) -> bool:
+    """Whether it is a Welcome, or log for one, of an epoch after `head`."""
+    match stray.kind:
+        case LetterKind.WELCOME:
+            return wire.decode(Welcome, stray.body).epoch > head
+        case LetterKind.LOG_PART:
+            part = wire.decode(LogPart, stray.body)
+            return part.first + len(part.entries) - 1 > head
+        case _:
+            return False
+
+
+def _remember(work: Work, stray: Stray) -> None:
     """A Welcome to a member: its topic may still be to tell that it was out in between."""
-    if letter.epoch > group.core.head:
-        _set_aside(work, Stray(group.id, device, LetterKind.WELCOME, wire.encode(letter)))
+    if _later(stray, work.state.groups[GroupId(stray.group)].core.head):
+        _set_aside(work, stray)
 
 
-def _ask_to_return(work: Work, group: GroupState) -> None:
-    """Just out, but a Welcome to a later epoch had come already: its sender gives it again."""
-    early = [
-        stray
-        for stray in work.state.strays.values()
-        if stray.group == group.id and stray.kind == LetterKind.WELCOME
-    ]
-    kept = {n: stray for n, stray in work.state.strays.items() if stray not in early}
-    if early:
+def _forget(work: Work, group: GroupId, over: Callable[[Stray], bool]) -> None:
+    strays = work.state.strays
+    kept = {n: stray for n, stray in strays.items() if stray.group != group or not over(stray)}
+    if len(kept) != len(strays):
         work.set(strays=kept)
+
+
+def _forget_early(work: Work, group: GroupState) -> None:
+    """A Welcome to an epoch that was reached by the topic is a secret too many."""
+    if group.member:
+        _forget(work, group.id, lambda stray: not _later(stray, group.core.head))
+
+
+def _return(work: Work, group: GroupState) -> None:
+    """Just out, but a Welcome to a later epoch had come already: it is taken now.
+
+    Its sender is asked for it again all the same: for the addresses, and if it is not whole. Both,
+    as who sent it may have removed us once more since, and gives none then.
+    """
+    early = [
+        (wire.decode(Welcome, stray.body), DeviceId(stray.device))
+        for stray in work.state.strays.values()
+        if stray.group == group.id
+        and stray.kind == LetterKind.WELCOME
+        and _later(stray, group.core.head)
+    ]
     asked: set[bytes] = set()
-    for stray in early:
-        later = wire.decode(Welcome, stray.body).epoch > group.core.head
-        account = _account_of(work, group, DeviceId(stray.device))
-        if later and account is not None and stray.device not in asked:
-            asked.add(stray.device)
+    for letter, device in sorted(early, key=lambda each: each[0].epoch):
+        account = _account_of(work, group, device)
+        if account is None:
+            continue
+        if device not in asked:
+            asked.add(device)
             body = wire.encode(WelcomeRequest(group.id))
-            post.queue(work, DeviceId(stray.device), account, LetterKind.WELCOME_REQUEST, body)
+            post.queue(work, device, account, LetterKind.WELCOME_REQUEST, body)
+        if not work.state.groups[group.id].member and not group.branches:
+            with suppress(RemoteError):
+                _welcome(work, device, account, letter)
+    if not work.state.groups[group.id].member:  # none fits: another is asked for
+        _forget(work, group.id, lambda stray: stray.kind == LetterKind.WELCOME)
 
 
 def _give(work: Work, group: GroupId, stray: Stray) -> None:
