@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from groupcrypt.node.core import Act, Core
-from groupcrypt.node.history import NEWEST, Histories, Place, Shown
+from groupcrypt.node.filing import NEWEST, Place
+from groupcrypt.node.history import Histories, Shown
 from groupcrypt.node.online import Online
 from groupcrypt.node.uploads import Progress, Uploads
 from groupcrypt.protocol import device

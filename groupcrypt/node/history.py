@@ -1,14 +1,11 @@
-"""What a node keeps of its conversations: filed with the step that brings it, shown, forgotten.
+"""What a node keeps of its conversations: shown, searched, seen, and forgotten in time (12.14).
 
 Rules of this file:
-- What comes is laid into the history in the transaction that moves the chains; what is sent, in the
-  one that queues it (spec 12.1). There is no moment at which one is durable without the other.
-- A message whose stored line is damaged hurts no other: it is passed over (spec 16.3).
+- What is filed, and when, is the business of `filing`.
 - What is over is never shown: every look forgets first what is over by then (spec 12.14).
 """
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -16,59 +13,20 @@ from typing import Final
 
 import trio
 
-from groupcrypt.errors import MalformedFrame, StoreCorrupt
 from groupcrypt.node.core import Core
 from groupcrypt.node.elapsed import Elapsed
 from groupcrypt.node.feed import ClockLeapt, Forgotten
+from groupcrypt.node.filing import NEWEST, Filer, Place
 from groupcrypt.protocol import conversation as lines
 from groupcrypt.protocol import device, limits
-from groupcrypt.protocol.attachment import AttachmentContent
-from groupcrypt.protocol.content import ReceiptContent, Reference, SeenContent, SeenLine
-from groupcrypt.protocol.conversation import Kept, Spoken
+from groupcrypt.protocol.content import Reference, SeenContent, SeenLine
+from groupcrypt.protocol.conversation import Kept
 from groupcrypt.protocol.device import Gone
-from groupcrypt.protocol.events import (
-    DirectAccepted,
-    DirectFailed,
-    DirectReceived,
-    DirectSent,
-    Event,
-    MessageFailed,
-    MessageQueued,
-    MessageReceived,
-    MessageSettled,
-    Receipt,
-    SeenElsewhere,
-)
-from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
-from groupcrypt.store import Filing, History, HistoryRow
+from groupcrypt.protocol.identifiers import AccountId, MessageId
+from groupcrypt.store import History, HistoryRow
 
 SWEEP_ROWS: Final = 500  # forgotten in one transaction: delivery goes on between two
 WAKE_SECONDS: Final = 60.0  # a machine that slept is noticed so soon; only while something is due
-NEWEST: Final = 1 << 62
-NOTE_MS: Final = 60_000
-CLOCK: Final = b"clock"  # the name of the row with what the clock showed
-
-_log = logging.getLogger("groupcrypt.node")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Place:
-    """A conversation: a group, or the direct messages with an account."""
-
-    group: GroupId | None
-    account: AccountId | None = None
-
-    @property
-    def key(self) -> bytes:
-        """What the store knows it by."""
-        return b"g" + self.group if self.group is not None else b"a" + (self.account or b"")
-
-    @classmethod
-    def of(cls, key: bytes) -> "Place":
-        """The conversation of a stored row."""
-        if key[:1] == b"g":
-            return cls(GroupId(key[1:]))
-        return cls(None, AccountId(key[1:]))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -87,142 +45,8 @@ class Histories:
     def __init__(self, core: Core, clock: Elapsed) -> None:
         self._core = core
         self.clock = clock
-        self._latest = 0  # what the clock showed last
-        self._noted = 0  # when the clock was written down
+        self.filer = Filer(core, clock)
         self.tell: Callable[[Forgotten | ClockLeapt], None] = _to_nobody
-        self._due = 0  # when something is over, at the earliest
-
-    @property
-    def _me(self) -> AccountId:
-        return self._core.state.account
-
-    def _now(self) -> int:
-        """The time; not to be asked for in the store's thread, where filings run."""
-        self._latest = self.clock.now()
-        return self._latest
-
-    # --- what is filed -------------------------------------------------------------------------
-
-    def file(self, events: Sequence[Event]) -> list[Filing]:
-        """What a step's events change."""
-        return [filing for event in events for filing in self._filings(event)]
-
-    def _filings(self, event: Event) -> Iterable[Filing]:
-        me, now = self._me, self._now()
-        accepted = partial(lines.accepted, now=now)
-        match event:
-            case MessageQueued(None, to, message, said) if to is not None:
-                yield self.said(Place(None, to), Spoken(me, message, said))
-            case MessageQueued(group, _, message, said):
-                yield self.said(Place(group), Spoken(me, message, said))
-            case MessageReceived(group, sender=sender, message=message, said=said):
-                yield self.said(Place(group), Spoken(sender, message, said))
-            case DirectReceived(sender=sender, message=message, said=said):
-                yield self.said(Place(None, sender), Spoken(sender, message, said))
-            case DirectSent(to=to, message=message, said=said):
-                yield self.said(Place(None, to), Spoken(me, message, said))
-                yield self._own(Place(None, to), message, accepted)
-            case MessageSettled(group, message=message):
-                yield self._own(Place(group), message, accepted)
-            case DirectAccepted(to, message):
-                yield self._own(Place(None, to), message, accepted)
-            case MessageFailed(group, message, code):
-                yield self._own(Place(group), message, partial(lines.failed, code=code))
-            case DirectFailed(to, message, code):
-                yield self._own(Place(None, to), message, partial(lines.failed, code=code))
-            case Receipt(sender=sender, message=message, said=said):
-                yield from self._receipt(Spoken(sender, message, said))
-            case SeenElsewhere(seen=seen):
-                yield self._seen(seen)
-            case _:
-                pass
-
-    def _receipt(self, spoken: Spoken) -> Iterable[Filing]:
-        """Own messages arrived at somebody they went to, or were read there."""
-        content = spoken.said.content
-        assert isinstance(content, ReceiptContent)
-        if content.group is None:
-            yield self.said(Place(None, spoken.sender), spoken)
-            return
-        group = self._core.front.groups.get(GroupId(content.group))
-        if group is not None and spoken.sender in group.roster.members:
-            yield self.said(Place(group.id), spoken)
-
-    def _seen(self, seen: SeenContent) -> Filing:
-        """What the user saw on another device began to be over there."""
-        place = _place_of(seen)
-        ages = {Reference(line.sender, line.message): line.age for line in seen.lines}
-        now = self._now()
-
-        def filing(history: History) -> None:
-            for reference, age in ages.items():
-                change = partial(lines.seen, age=age, now=now)
-                self._change(history, place, reference, change, new=False)
-
-        return filing
-
-    def said(self, place: Place, spoken: Spoken) -> Filing:
-        """Lay a content into the lines that it concerns."""
-        now, me = self._now(), self._me
-        lay = partial(lines.said, spoken=spoken, me=me, now=now)
-        new = not isinstance(spoken.said.content, ReceiptContent)  # one makes no line
-
-        def filing(history: History) -> None:
-            for reference in lines.concerns(spoken, me):
-                self._change(history, place, reference, lay, new=new)
-
-        return filing
-
-    def _own(self, place: Place, message: MessageId, change: Callable[[Kept], Kept]) -> Filing:
-        reference = Reference(self._me, message)
-        return lambda history: self._change(history, place, reference, change, new=False)
-
-    def _change(
-        self,
-        history: History,
-        place: Place,
-        reference: Reference,
-        change: Callable[[Kept], Kept],
-        *,
-        new: bool,
-    ) -> None:
-        """Change one line; one that is not there is made if `new`."""
-        name = reference.sender + reference.message
-        try:
-            row = history.find(place.key, name)
-            if row is not None and not row.value:
-                return  # a tombstone: nothing brings a line of it back
-            before = Kept() if row is None else lines.read_kept(row.value)
-        except (StoreCorrupt, MalformedFrame):
-            _log.error("a stored message is damaged and was passed over")
-            return
-        after = change(before)
-        if after == before or (row is None and not new):
-            return
-        made = HistoryRow(
-            0 if row is None else row.number,
-            *(place.key, name, lines.write_kept(after), _words(after), after.due),
-        )
-        if row is None:
-            history.add(made)
-        else:
-            history.replace(made)
-        if after.due:
-            self._expect(after.due)
-            self._note(history)
-
-    def _note(self, history: History) -> None:
-        """Remember what the clock shows, at most every minute: a restart goes on from there."""
-        now = self._latest
-        if now - self._noted < NOTE_MS:
-            return
-        self._noted = now
-        row = history.find(CLOCK, CLOCK)
-        made = HistoryRow(row.number if row else 0, CLOCK, CLOCK, b"%d" % now)
-        if row is None:
-            history.add(made)
-        else:
-            history.replace(made)
 
     # --- what is looked at ---------------------------------------------------------------------
 
@@ -255,7 +79,7 @@ class Histories:
 
         Returns those for which it was the first time.
         """
-        began, now = list[Reference](), self._now()
+        began, now = list[Reference](), self.filer.now()
 
         def filing(history: History) -> None:
             for reference in references:
@@ -266,7 +90,7 @@ class Histories:
                         began.append(reference)
                     return after
 
-                self._change(history, place, reference, change, new=False)
+                self.filer.change(history, place, reference, change, new=False)
 
         await self._core.file(filing)
         for at in range(0, len(began), limits.MAX_RECEIPT_MESSAGES):
@@ -288,12 +112,12 @@ class Histories:
 
     async def sweep(self) -> None:
         """Forget all that is over by now."""
-        while self._due <= (now := self._now()):
+        while self.filer.due <= (now := self.filer.now()):
             rows = await self._core.look(lambda history: history.due(now, SWEEP_ROWS))
-            self._due = NEWEST
+            self.filer.due = NEWEST
             if rows:
                 await self._forget(rows, now)
-            self._expect(await self._core.look(lambda history: history.next_due()))
+            self.filer.expect(await self._core.look(lambda history: history.next_due()))
         if self.clock.leapt:
             leapt, self.clock.leapt = self.clock.leapt, 0.0
             self.tell(ClockLeapt(leapt))
@@ -319,39 +143,14 @@ class Histories:
         while True:
             changed = self._core.changed
             await self.sweep()
-            left = (self._due - self._now()) / 1_000
-            seconds = inf if self._due >= lines.NEVER else min(max(left, 0.0), WAKE_SECONDS)
+            left = (self.filer.due - self.filer.now()) / 1_000
+            seconds = inf if self.filer.due >= lines.NEVER else min(max(left, 0.0), WAKE_SECONDS)
             with trio.move_on_after(seconds):
                 await changed.wait()
-
-    def _expect(self, due: int) -> None:
-        """Something is over at this moment; 0: never. Also called from the store's thread."""
-        self._due = min(self._due, due or NEWEST)
 
 
 def _to_nobody(_: Forgotten | ClockLeapt) -> None:
     pass
-
-
-def clock_shown(history: History) -> int:
-    """What the clock of an earlier run showed at least; 0: nothing was noted."""
-    row = history.find(CLOCK, CLOCK)
-    return 0 if row is None else int(row.value)
-
-
-def _words(kept: Kept) -> str:
-    """What a search looks at."""
-    match kept.line.content:
-        case AttachmentContent(name=name):
-            return name
-        case _:
-            return kept.line.text or ""
-
-
-def _place_of(seen: SeenContent) -> Place:
-    if seen.direct:
-        return Place(None, AccountId(seen.conversation))
-    return Place(GroupId(seen.conversation))
 
 
 def _shown(row: HistoryRow) -> Shown | None:
@@ -368,4 +167,4 @@ def _gone(row: HistoryRow) -> Gone:
     return Gone(place.group, AccountId(row.reference[:32]), MessageId(row.reference[32:]))
 
 
-__all__ = ["NEWEST", "Histories", "Place", "Shown", "clock_shown"]
+__all__ = ["Histories", "Shown"]

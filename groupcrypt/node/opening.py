@@ -21,7 +21,8 @@ from groupcrypt.entropy import SystemEntropy
 from groupcrypt.errors import LocalError, StoreForeign
 from groupcrypt.node.core import Core
 from groupcrypt.node.elapsed import Elapsed
-from groupcrypt.node.history import Histories, clock_shown
+from groupcrypt.node.filing import clock_shown
+from groupcrypt.node.history import Histories
 from groupcrypt.node.node import Node
 from groupcrypt.protocol import device
 from groupcrypt.protocol.device.state import DeviceState
@@ -195,7 +196,7 @@ async def _running(core: Core, server: str, connecting: Connect) -> AsyncGenerat
     place = core.state.core
     shown = await core.look(clock_shown)
     histories = Histories(core, Elapsed(core.clock, trio.current_time, shown))
-    core.filers = histories.file
+    core.filers = histories.filer.file
     node = Node(core, histories, lambda: connecting(server or place.server, place.server_key))
     histories.tell, core.purged = node.tell, node.purged
     failure: BaseException | None = None

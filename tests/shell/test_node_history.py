@@ -9,7 +9,8 @@ import trio
 
 from groupcrypt.errors import StoreError
 from groupcrypt.node import Forgotten, Group, Node
-from groupcrypt.node.history import Place, Shown
+from groupcrypt.node.filing import Place
+from groupcrypt.node.history import Shown
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.content import (
     DeleteContent,
@@ -280,7 +281,7 @@ async def test_thousands_are_forgotten_at_once(
 
         def many(history: History) -> None:
             for one in spoken:
-                alice.histories.said(Place(ours.id), one)(history)
+                alice.histories.filer.said(Place(ours.id), one)(history)
 
         await alice.core.file(many)
         await ours.settled(await ours.send("stays"))
