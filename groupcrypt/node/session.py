@@ -72,7 +72,7 @@ class Session:
         self._ended: Exception | None = None
         self._tag = 0
         self._asked: dict[int, int | _Topic | None] = {}  # by tag: outbox row, topic, or no matter
-        self._posted: set[int] = set()  # rows without an answer
+        self._posted: set[int] = set()  # rows of the outbox that are not to be posted again
         self._refused: dict[int, int] = {}  # rows: how often
         self._topics: dict[TopicId, _Topic] = {}
         self._forgotten = False  # a topic has to be asked for anew
@@ -112,6 +112,7 @@ class Session:
         core = self._core
         while True:
             changed = core.changed
+            self._posted &= core.state.outbox.keys()  # answered, and that is durable
             for row in device.pending(core.state):
                 # While we waited for room, the device may have taken a row back.
                 if row.number not in self._posted and row.number in core.state.outbox:
@@ -126,7 +127,6 @@ class Session:
             pause = max(RETRY_SECONDS * 2**times, reply.retry_ms / 1000)
             self._start(partial(self._again, number, min(pause, LONGEST_RETRY)))
             return
-        self._posted.discard(number)
         self._refused.pop(number, None)
         self._core.take(partial(device.replied, number=number, reply=reply))
 

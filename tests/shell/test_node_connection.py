@@ -22,7 +22,7 @@ from groupcrypt.protocol.broadcast import (
     Subscribed,
     Write,
 )
-from groupcrypt.protocol.events import UploadRefused
+from groupcrypt.protocol.events import Event, UploadRefused, Withheld
 from groupcrypt.server.engines.memory import MemoryEngine
 from tests.shell.scene import HOUR, World, group_of, joined, quiet, seen, texts, unread, world
 
@@ -80,11 +80,18 @@ async def test_an_entry_that_was_left_out_is_read_again(autojump_clock: MockCloc
 
 
 async def test_an_entry_that_stays_away_is_lost_history(autojump_clock: MockClock) -> None:
+    """It is told and the others are asked; as they say that it hid no epoch, only once (10.10)."""
     async with world() as w, w.node("alice") as alice, w.node("bob") as bob:
         ours, theirs = await group_of(alice, bob)
         await trio.sleep(1)  # until bob reads the topic
         missing: set[int] = set()
         asked: list[Subscribed] = []
+        told: list[Event] = []
+
+        def asking() -> bool | None:
+            """Whether bob has asked the others, None while he has nothing to ask."""
+            ahead = bob.state.groups[theirs.id].ahead
+            return None if ahead is None else ahead.asked > 0
 
         def swallow(name: str, reply: Reply) -> bool:
             if name == "bob" and isinstance(reply, Subscribed):
@@ -96,11 +103,16 @@ async def test_an_entry_that_stays_away_is_lost_history(autojump_clock: MockCloc
             return reply.seq in missing
 
         w.swallow = swallow
-        for number in range(5):
-            await ours.settled(await ours.send(f"{number}"))
-        assert await texts(bob, 4) == ["1", "2", "3", "4"]
+        # By what alice states, before anybody is asked again.
+        with trio.fail_after(59), bob.core.heard(told.append):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(bob.core.until, lambda: asking() or None)  # until he asks
+                for number in range(5):
+                    await ours.settled(await ours.send(f"{number}"))
+                assert await texts(bob, 4) == ["1", "2", "3", "4"]
+            await bob.core.until(lambda: asking() is None or None)
         assert len(asked) == 1  # it was tried once more, and not for ever
-        assert bob.state.groups[theirs.id].ahead is not None
+        assert len([event for event in told if isinstance(event, Withheld)]) == 1
 
 
 def _topic(group: Group) -> bytes | None:

@@ -14,11 +14,13 @@ from groupcrypt.node.core import Core
 from groupcrypt.node.session import FETCH_AGAIN, Session
 from groupcrypt.protocol import device, limits
 from groupcrypt.protocol.broadcast import (
+    Done,
     Entry,
     Request,
     SlotValue,
     Subscribe,
     Subscribed,
+    read_request,
     slot_name,
     token_hash,
     topic_id,
@@ -180,6 +182,22 @@ async def test_a_row_that_was_taken_back_does_not_leave() -> None:
         s.wire.room.set()
         await wait_all_tasks_blocked()
         assert len(s.wire.posted) == before + 1
+
+
+@pytest.mark.spec("12.5-1")
+async def test_a_row_whose_answer_is_being_committed_does_not_leave_again() -> None:
+    async with scene() as s:
+        row = device.pending(s.core.state)[0]
+        _, request = read_request(row.request)
+        (tag,) = (tag for tag, posted in s.wire.posted if posted == request)
+        async with s.core._turn:  # the store takes its time
+            await s.hear(Replied(tag, Done()))
+            s.core.nudge()
+            await wait_all_tasks_blocked()
+            assert row.number in s.core.state.outbox
+        await wait_all_tasks_blocked()
+        assert row.number not in s.core.state.outbox
+        assert [posted for _, posted in s.wire.posted].count(request) == 1
 
 
 class _Forgetful(MemoryEngine):
