@@ -16,6 +16,7 @@ from groupcrypt.testing.world.actions import (
     Fork,
     Found,
     Leap,
+    Leave,
     Lie,
     Outage,
     Remove,
@@ -61,6 +62,25 @@ def test_who_was_added_and_removed_again_while_away_reads_what_was_for_it() -> N
     assert judge(world.settle()) == []
     secret = {LetterKind.WELCOME, LetterKind.LOG_PART}
     assert not any(stray.kind in secret for stray in world.devices["bob"].state.strays.values())
+
+
+@pytest.mark.spec("10.2-7")
+def test_an_old_part_of_the_log_does_not_cut_the_one_of_a_welcome() -> None:
+    """Carol is given log while she is a member; it comes when she is out, and waits."""
+    world = World(31, "alice carol", pace=0.5).play(
+        Found("alice", "g1"),
+        Add("alice", "g1", "carol"),
+        Leave("alice", "g1"),
+        Cut("carol", 218.04),
+        Wait(61.77),
+        Update("alice", "g1"),
+        Wait(76.59),
+        Remove("alice", "g1", "carol"),
+        Wait(101.43),
+        Add("alice", "g1", "carol"),
+        Send("alice", "g1", "151 by alice"),
+    )
+    assert judge(world.settle()) == []
 
 
 def test_who_is_back_can_write_to_who_was_added_meanwhile() -> None:

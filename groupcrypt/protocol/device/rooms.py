@@ -314,8 +314,9 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
             parts[part.first] = part.entries
     entries: tuple[bytes, ...] = ()
     for first in sorted(parts):
-        if first <= len(entries):
-            entries = entries[:first] + parts[first]
+        longer = entries[:first] + parts[first]
+        if first <= len(entries) < len(longer):  # a part may be of an earlier answer, and short
+            entries = longer
     joined = groups.join(
         work.me, entries[: letter.epoch + 1], letter, now=work.ms, entropy=work.entropy
     )
