@@ -128,7 +128,11 @@ class Histories:
         until = now + 1_000 * limits.TOMBSTONE_SECONDS
 
         def filing(history: History) -> None:
+            # Somebody else may have swept since these were read, and a number be another message's.
+            still = {row.number: row for row in history.due(now, len(rows))}
             for row in rows:
+                if still.get(row.number) != row:
+                    continue
                 if row.value:
                     history.replace(replace(row, value=b"", text="", due=until))
                 else:

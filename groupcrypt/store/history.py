@@ -67,15 +67,22 @@ class SealedHistory:
 
     def before(self, conversation: bytes, number: int, limit: int) -> list[HistoryRow]:
         """The newest rows of a conversation below a number, newest first; no tombstones."""
-        return self._rows(
+        found = self._database.query(
             _ROW + "WHERE messages.conversation = ? AND number < ? AND slot IS NOT NULL"
             " ORDER BY number DESC LIMIT ?",
             *(self._tag(conversation), number, limit),
         )
+        return [row for row in map(self._whole, found) if row.value]
 
     def due(self, until: int, limit: int) -> list[HistoryRow]:
-        """Rows that are due up to a moment, earliest first; also tombstones."""
-        return self._rows(_ROW + "WHERE due > 0 AND due <= ? ORDER BY due LIMIT ?", *(until, limit))
+        """Rows that are due up to a moment, earliest first; also tombstones.
+
+        One that is damaged is as a tombstone: nothing else can be done with it but to remove it.
+        """
+        found = self._database.query(
+            _ROW + "WHERE due > 0 AND due <= ? ORDER BY due LIMIT ?", *(until, limit)
+        )
+        return [self._whole(row) for row in found]
 
     def next_due(self) -> int:
         """The earliest moment for which something is due; 0: never."""
@@ -141,6 +148,13 @@ class SealedHistory:
 
     def _rows(self, statement: str, *values: object) -> list[HistoryRow]:
         return [self._open(*row) for row in self._database.query(statement, *values)]
+
+    def _whole(self, row: tuple[Any, ...]) -> HistoryRow:
+        """A row; one that is damaged hurts no other, and is as a tombstone among them."""
+        try:
+            return self._open(*row)
+        except StoreCorrupt:
+            return HistoryRow(row[0], b"", b"", b"", "", row[3])
 
     def _open(self, number: int, *stored: Any) -> HistoryRow:
         conversation, reference, due, salt, sealed = stored
@@ -211,7 +225,7 @@ class SealedHistory:
             *(before, paged),
         )
         wanted = (row for row in rows if tag is None or row[1] == tag)
-        return [row[0] for row in wanted if needle in fold(self._open(*row).text)]
+        return [row[0] for row in wanted if needle in fold(self._whole(row).text)]
 
     def _pages(self, needle: str, before: int) -> Iterator[Page]:
         """Pages with numbers below `before` that may contain `needle`, newest first."""
@@ -240,7 +254,7 @@ class SealedHistory:
             _ROW + "WHERE number BETWEEN ? AND ? AND due = 0 AND slot IS NOT NULL ORDER BY number",
             *(first, last),
         )
-        texts = ((row[0], row[1], fold(self._open(*row).text)) for row in rows)
+        texts = ((row[0], row[1], fold(self._whole(row).text)) for row in rows)
         self._put_page(Page(first, last, tuple(entry for entry in texts if entry[2])))
 
     def _put_page(self, page: Page) -> None:

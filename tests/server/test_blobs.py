@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
@@ -338,8 +339,6 @@ async def test_more_blobs_grow_than_files_are_open(
 @pytest.mark.spec("13.10-4")
 async def test_a_newer_table_of_blobs_is_refused(tmp_path: Path) -> None:
     await SqliteEngine.open(tmp_path).aclose()
-    import sqlite3  # noqa: PLC0415  # only here
-
     newer = sqlite3.connect(tmp_path / "blobs" / "blobs.sqlite")
     newer.execute("PRAGMA user_version=99")
     newer.close()

@@ -79,7 +79,7 @@ async def pair(engine: MemoryEngine | None = None) -> AsyncGenerator[tuple[World
         async with world() as made:
             if engine is not None:
                 made.engine = engine
-                made.server.hub.engine = engine  # type: ignore[union-attr]
+                made.server.hub.engine = engine  # type: ignore[union-attr]  # it is on
             async with made.node("alice") as alice, made.node("bob") as bob:
                 await alice.import_card(bob.card)
                 yield made, alice, bob
@@ -210,7 +210,7 @@ async def test_a_restarted_sender_goes_on(tmp_path: Path) -> None:
     file = file_of(tmp_path, 12 * CHUNK)
     with trio.fail_after(60):
         async with world() as made:
-            made.server.hub.engine = engine  # type: ignore[union-attr]
+            made.server.hub.engine = engine  # type: ignore[union-attr]  # it is on
             async with made.node("bob") as bob:
                 async with made.node("alice") as alice:
                     await alice.import_card(bob.card)
@@ -643,7 +643,7 @@ async def test_what_a_killed_process_left_is_taken_up(tmp_path: Path, *, damaged
         path = await attachment.save(folder)
         assert path.read_bytes() == file.read_bytes()
         assert names(folder) == ["notes.txt"]
-        places = [each.offset for each in engine.asked]  # type: ignore[union-attr]
+        places = [each.offset for each in engine.asked]  # type: ignore[union-attr]  # only such were asked
         assert min(places) == (0 if damaged else 4 * SEALED_CHUNK_BYTES)
 
 

@@ -269,3 +269,24 @@ def test_nothing_of_a_row_is_in_a_repr(place: Path) -> None:
         shown = f"{one!r} {store._history!r} {MemoryHistory()!r}"
     assert "words" not in shown
     assert "name" not in shown
+
+
+@pytest.mark.spec("16.3-12")
+def test_a_damaged_message_hurts_no_other(place: Path) -> None:
+    """It is passed over in a page, a search and a new search page, and can be got rid of when due.
+
+    Broken by: opening each row of a page without care for one that does not open.
+    """
+    with made(place) as store:
+        add(store, row(b"1", "one", due=5), row(b"2", "one"), row(b"3", "one"))
+    connection = sqlite3.connect(place, isolation_level=None)
+    connection.execute("UPDATE messages SET sealed = zeroblob(80) WHERE number < 3")
+    connection.close()
+    with opened(place) as store:
+        assert [one.reference for one in store.read(lambda h: h.before(ALPS, END, 9))] == [b"3"]
+        assert found(store, "one") == [b"3"]
+        assert store.read(lambda h: h.due(9, 9)) == [HistoryRow(1, b"", b"", b"", "", 5)]
+        store.commit({}, lambda history: history.remove(1))
+        assert store.read(lambda h: h.next_due()) == 0
+        add(store, *(row(b"n%d" % at, "many") for at in range(2 * PAGE_ROWS)))
+        assert len(found(store, "many")) == 2 * PAGE_ROWS
