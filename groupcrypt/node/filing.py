@@ -196,7 +196,10 @@ class Filer:
         if now - self._noted < NOTE_MS:
             return
         self._noted = now
-        row = history.find(CLOCK, CLOCK)
+        try:
+            row = history.find(CLOCK, CLOCK)
+        except StoreCorrupt:
+            return  # what came before it still holds while this run lasts
         made = HistoryRow(row.number if row else 0, CLOCK, CLOCK, b"%d" % now)
         if row is None:
             history.add(made)
@@ -210,7 +213,10 @@ class Filer:
 
 def clock_shown(history: History) -> int:
     """What the clock of an earlier run showed at least; 0: nothing was noted."""
-    row = history.find(CLOCK, CLOCK)
+    try:
+        row = history.find(CLOCK, CLOCK)
+    except StoreCorrupt:
+        return 0
     return 0 if row is None else int(row.value)
 
 
