@@ -25,7 +25,7 @@ async def test_a_store_of_an_earlier_version_opens_and_goes_on(
         packed.extractall(tmp_path, filter="data")
     with trio.fail_after(60):
         async with (
-            town(tmp_path, START + DAY) as place,
+            town(tmp_path, START + DAY / 2) as place,
             place.serving(),
             place.node("alice") as alice,
             place.node("bob") as bob,
