@@ -31,6 +31,7 @@ from groupcrypt.testing.device import Device
 from groupcrypt.testing.simulation import Simulation
 
 CARRY_DISTANCE = 3  # epochs: a carry skips superseded ones, which stand between parent and child
+MAX_ASTRAY = 2  # carries in a row that no device is known to have made: several fit into one step
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ class Adversary:
     """What rows tell, and what follows from them. Entries are by the log hash they follow.
 
     `parents` has the epochs from which devices carried their chains into a place. It is no secret:
-    where an adversary is given those of others too, it gains by it.
+    where an adversary is given those of others too, it gains by it. `held` names the chains that
+    any device held, where that is known: a path of carries that leads off them opens nothing.
+    Without either, an adversary follows every path: twice as many with each epoch.
     """
 
     keys: dict[Place, list[EpochKeys]] = field(default_factory=dict[Place, list[EpochKeys]])
@@ -75,6 +78,8 @@ class Adversary:
     entries: dict[LogHash, list[bytes]] = field(default_factory=dict[LogHash, list[bytes]])
     parents: dict[Place, set[int]] = field(default_factory=dict[Place, set[int]])
     seen: dict[GroupId, GroupState] = field(default_factory=dict[GroupId, GroupState])
+    held: set[ChainName] | None = None
+    astray: dict[ChainName, int] = field(default_factory=dict[ChainName, int])
 
     def watch(self, stolen: Device) -> None:
         """Take every state a device is in from now on; it carries on without noticing.
@@ -137,10 +142,12 @@ class Adversary:
                         self.skipped[place, chain.device, chain.generation, number] = key
         if epoch.own is not None:
             self._learn_chain(place, epoch.own)
+        if self.held is not None:
+            mine = (*epoch.chains.values(), *(() if epoch.own is None else (epoch.own,)))
+            self.held.update(_name(place, chain) for chain in mine)
 
     def _learn_chain(self, place: Place, chain: Chain) -> bool:
-        carry = chain.carry if isinstance(chain, SendingChain) else chain.core.carry
-        name = (place, chain.device, chain.generation, carry)
+        name = _name(place, chain)
         held = self.chains.get(name)
         if held is not None and held.iteration <= chain.iteration:
             return False
@@ -179,19 +186,26 @@ class Adversary:
                     self._follow_log(after)
 
     def _carry_into(self, place: Place, salt: bytes) -> None:
-        """From where it is known to have been done, or else from all near it.
-
-        Trying all everywhere would follow every path through the epochs, twice as many with each.
-        """
+        """From where it is known to have been done, or else from all near it."""
         near = range(place.epoch - CARRY_DISTANCE, place.epoch)
         parents = self.parents.get(place, near)
-        for (old, *_), chain in list(self.chains.items()):
+        for name, chain in list(self.chains.items()):
+            old, *_ = name
             if old.group != place.group or old.epoch not in parents:
                 continue
+            carried: Chain
             if isinstance(chain, SendingChain):
-                self._learn_chain(place, sender_key.carry_sending(chain, salt, place.context))
+                carried = sender_key.carry_sending(chain, salt, place.context)
             else:
-                self._learn_chain(place, sender_key.carry_receiving(chain, salt, place.context))
+                carried = sender_key.carry_receiving(chain, salt, place.context)
+            if self._leads_somewhere(name, _name(place, carried)):
+                self._learn_chain(place, carried)
+
+    def _leads_somewhere(self, old: ChainName, new: ChainName) -> bool:
+        if self.held is None or new in self.held:
+            return True
+        self.astray[new] = min(self.astray.get(old, 0) + 1, self.astray.get(new, MAX_ASTRAY + 1))
+        return self.astray[new] <= MAX_ASTRAY
 
     def _salts(self) -> set[bytes]:
         """Every salt it holds, of whatever epoch, and none."""
@@ -259,6 +273,11 @@ class Adversary:
             yield chains.step(key)[1]
 
 
+def _name(place: Place, chain: Chain) -> ChainName:
+    carry = chain.carry if isinstance(chain, SendingChain) else chain.core.carry
+    return place, chain.device, chain.generation, carry
+
+
 def open_body(message_key: bytes, header: Header, body: bytes) -> tuple[bytes, ...]:
     """The contents under a message key, whoever signed; raises a `RemoteError` (spec 08.6)."""
     key = messages.body_key(message_key, header.position)
@@ -300,4 +319,4 @@ def records(world: Simulation, everyone: Adversary) -> list[Record]:
     ]
 
 
-__all__ = ["Adversary", "Place", "Record", "Sight", "open_body", "records", "uploads"]
+__all__ = ["Adversary", "ChainName", "Place", "Record", "Sight", "open_body", "records", "uploads"]

@@ -15,7 +15,7 @@ from groupcrypt.protocol.device.state import TopicRecord
 from groupcrypt.protocol.events import MembershipChanged
 from groupcrypt.protocol.identifiers import DeviceId, GroupId, TopicId
 from groupcrypt.protocol.sender_key import FrameKeys
-from groupcrypt.testing.adversary import Adversary, Place, Record
+from groupcrypt.testing.adversary import Adversary, ChainName, Place, Record
 from groupcrypt.testing.checkers.evidence import Evidence, Node, history
 from groupcrypt.testing.checkers.uploads import Opening
 from groupcrypt.testing.device import Device
@@ -25,9 +25,10 @@ Tape = Mapping[bytes, Sequence[bytes]]  # by topic: all records that were ever s
 
 
 def together(several: Iterable[Adversary]) -> Adversary:
-    """What several know if they tell each other; derived as far as it goes."""
+    """What several of one watch know if they tell each other; derived as far as it goes."""
     found = Adversary()
     for each in several:
+        found.held = each.held
         for place, keys in each.keys.items():
             known = found.keys.setdefault(place, [])
             known += [one for one in keys if one not in known]
@@ -51,11 +52,12 @@ class Watch:
 
     knows: dict[DeviceId, Adversary] = field(default_factory=dict[DeviceId, Adversary])
     parents: dict[Place, set[int]] = field(default_factory=dict[Place, set[int]])  # all are told
+    held: set[ChainName] = field(default_factory=set[ChainName])  # as well
 
     def over(self, devices: Iterable[Device]) -> "Watch":
         """Watch these from now on."""
         for each in devices:
-            self.knows[each.device] = Adversary(parents=self.parents)
+            self.knows[each.device] = Adversary(parents=self.parents, held=self.held)
             self.knows[each.device].watch(each)
         return self
 
