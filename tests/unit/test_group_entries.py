@@ -7,7 +7,7 @@ import pytest
 from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import limits, membership, wire
 from groupcrypt.protocol.events import ChangeFailed, MembershipChanged
-from groupcrypt.protocol.group import LetterKind, Status
+from groupcrypt.protocol.group import LetterKind, Status, requests
 from groupcrypt.protocol.group.letters import ConfirmLetter, write_secret
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import LogHash
@@ -155,6 +155,21 @@ def test_what_is_due_is_done_at_that_millisecond(room: Room) -> None:
     room.tick("bob")
     assert len(room.uploads) == 1
     assert bob.group.core.supersede_at == supersede + PATIENCE_MS
+
+
+def test_one_superseding_entry_on_its_way_is_enough(room: Room) -> None:
+    """Where a confirm stands that bob cannot judge nothing is read any more: no use to try on."""
+    bob_waits(room)
+    bob = room.seats["bob"]
+    room.now = bob.group.core.supersede_at or 0
+    room.tick("bob")
+    assert bob.group.core.pending is not None
+    due = groups.next_tick(bob.group)
+    assert due == requests.secret_due(bob.group)
+    room.now = (bob.group.core.supersede_at or 0) + 1
+    uploads = list(room.uploads)
+    room.tick("bob")
+    assert room.uploads == uploads
 
 
 def test_who_may_not_update_yet_tries_again_after_the_patience() -> None:

@@ -244,9 +244,8 @@ def next_tick(group: GroupState) -> int | None:
         core.update_due,
         core.hold_until or None,
         requests.secret_due(group),
+        entries.supersede_due(group),
     ]
-    if requests.secret_due(group) is not None:
-        times.append(core.supersede_at)
     return min((time for time in times if time is not None), default=None)
 
 

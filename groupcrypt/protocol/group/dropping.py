@@ -19,6 +19,7 @@ from groupcrypt.protocol.group.letters import (
     LetterKind,
     WelcomeRequest,
 )
+from groupcrypt.protocol.group.requests import MAX_PAUSE_MS
 from groupcrypt.protocol.group.rows import NOTHING, Branch, EpochCore, Stance, Unsettled
 from groupcrypt.protocol.group.state import Epoch, GroupState, Status, need_keys
 from groupcrypt.protocol.group.turn import Turn
@@ -29,7 +30,6 @@ from groupcrypt.protocol.primitives import ZERO32
 ASKED_AT_ONCE = 3
 RECENT_IDS = 64  # of one device, that receivers remember (spec 10.7)
 ASK_AGAIN_MS = 60_000
-MAX_PAUSE_MS = 3_600_000
 
 
 def drop(turn: Turn, kept: Branch) -> None:

@@ -11,8 +11,8 @@ What we want changed, and write, is in `authoring`.
 from groupcrypt.errors import AuthenticationFailed, StaleEpoch
 from groupcrypt.protocol import limits, membership, primitives
 from groupcrypt.protocol.group import authoring, epochs, secrets, silence
-from groupcrypt.protocol.group.requests import ask_secret, secret_due
-from groupcrypt.protocol.group.state import need_keys
+from groupcrypt.protocol.group.requests import ask_secret, lacks_secret, secret_due
+from groupcrypt.protocol.group.state import GroupState, need_keys
 from groupcrypt.protocol.group.turn import Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash
 from groupcrypt.protocol.membership import FRESH_OPS, EntryBody, Roster
@@ -171,9 +171,16 @@ def tick_entries(turn: Turn) -> None:
     if due is not None and due <= now:
         ask_secret(turn)
     authoring.advance(turn)  # a removal supersedes as well as an update
-    if due is not None and core.supersede_at is not None and core.supersede_at <= now:
+    due = supersede_due(turn.group)
+    if due is not None and due <= now:
         turn.set_core(supersede_at=now + limits.CONFIRM_PATIENCE_SECONDS * 1000)
         authoring.supersede(turn)
+
+
+def supersede_due(group: GroupState) -> int | None:
+    """When an `update` is to supersede a head that lacks its secret: one on its way is enough."""
+    wanted = lacks_secret(group) and group.core.pending is None
+    return group.core.supersede_at if wanted else None
 
 
 __all__ = [
@@ -183,5 +190,6 @@ __all__ = [
     "receive_confirm",
     "receive_entry",
     "relay_confirm",
+    "supersede_due",
     "tick_entries",
 ]

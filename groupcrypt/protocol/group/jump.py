@@ -21,6 +21,7 @@ from groupcrypt.protocol.group.letters import (
     log_parts,
     write_secret,
 )
+from groupcrypt.protocol.group.requests import MAX_PAUSE_MS
 from groupcrypt.protocol.group.rows import Ahead, EpochCore, StatedHead
 from groupcrypt.protocol.group.state import Epoch, GroupState, other_devices
 from groupcrypt.protocol.group.turn import Letter, Turn
@@ -30,7 +31,7 @@ from groupcrypt.protocol.primitives import ZERO32
 
 PATIENCE_MS = 60_000
 ASK_AGAIN_MS = 60_000
-MAX_PAUSE_MS = 3_600_000
+LOSS_MS = 3_600_000  # so long who heard of a loss alone asks what it hid
 ASKED_AT_ONCE = 3
 
 
@@ -74,7 +75,7 @@ def tick(turn: Turn) -> None:
     when = due(group)
     if when is None or when > turn.now:
         return
-    if not group.stated and group.ahead.asked - group.ahead.since >= MAX_PAUSE_MS:
+    if not group.stated and group.ahead.asked - group.ahead.since >= LOSS_MS:
         turn.set(ahead=None)  # a loss, of which nobody says that it hid anything
         return
     body = wire.encode(SecretRequest(group.id, group.core.head, group.hashes[-1]))

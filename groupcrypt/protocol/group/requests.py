@@ -19,7 +19,7 @@ from groupcrypt.protocol.identifiers import DeviceId
 ASKED_AT_ONCE = 3
 VOUCHES_ASKED = 2  # members beside the owner
 SECRET_AGAIN_MS = 10_000  # at first; then after as long as it has been asked for
-MAX_SECRET_PAUSE_MS = 3_600_000
+MAX_PAUSE_MS = 86_400_000  # what nobody can give is asked for once a day
 MINUTE_MS = 60_000
 PAUSE_MS = 3_600_000 // limits.MAX_KEY_REQUESTS_PER_HOUR
 Chain = tuple[int, DeviceId, int]  # (epoch, device, generation)
@@ -53,7 +53,7 @@ def secret_due(group: GroupState) -> int | None:
         return 0
     # Twice as late each time: a member that nobody can give it is a burden to nobody.
     waited = core.asked_at - group.head.core.opened
-    return core.asked_at + min(max(SECRET_AGAIN_MS, waited), MAX_SECRET_PAUSE_MS)
+    return core.asked_at + min(max(SECRET_AGAIN_MS, waited), MAX_PAUSE_MS)
 
 
 def lack(turn: Turn, epoch: int, device: DeviceId, generation: int, *, frames: int = 0) -> None:
