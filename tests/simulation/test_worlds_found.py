@@ -6,6 +6,7 @@ A test that is expected to fail is a fault that is known and not mended yet.
 import pytest
 
 from groupcrypt.protocol import device
+from groupcrypt.protocol.events import DeviceRevoked
 from groupcrypt.protocol.group import LetterKind
 from groupcrypt.testing.world import Faults, World, judge
 from groupcrypt.testing.world.actions import (
@@ -18,13 +19,17 @@ from groupcrypt.testing.world.actions import (
     Leap,
     Leave,
     Lie,
+    Link,
+    Offline,
     Outage,
     Remove,
     Restart,
+    Revoke,
     Rewind,
     Send,
     Update,
     Wait,
+    Withhold,
 )
 
 
@@ -188,3 +193,46 @@ def test_who_asked_for_a_loss_alone_comes_to_rest() -> None:
         Leap("bob", -1760.4),
     )
     assert judge(world.settle()) == []
+
+
+@pytest.mark.spec("12.9-9")
+def test_a_device_whose_list_a_group_brings_is_greeted() -> None:
+    """Dave refuses what alice3 writes, as he does not know her list; then another log has it."""
+    world = World(34, "alice carol dave", pace=0.5).play(
+        Found("carol", "g2"),
+        Add("carol", "g2", "alice"),
+        Add("carol", "g2", "dave"),
+        Withhold("alice", 267.09),
+        Link("carol", "carol2"),
+        Link("alice", "alice3"),
+        Found("alice", "g3"),
+        Send("dave3", "g1", "95 by dave3"),
+        Add("alice3", "g3", "dave"),
+        Send("alice3", "g3", "111 by alice3"),
+    )
+    assert judge(world.settle()) == []
+
+
+def revoked_behind_a_removal() -> World:
+    """Alice removed the account before its log could say that bob3 is none of its devices."""
+    faults = Faults(loss=0.006, duplicate=0.053, delay=1.878)
+    return World(30, "alice bob", faults=faults, pace=0.5).play(
+        Found("alice", "g1"),
+        Link("bob", "bob3"),
+        Add("alice", "g1", "bob"),
+        Wait(97.71),
+        Send("bob3", "g1", "27 by bob3"),
+        Offline("bob3", 335.93),
+        Remove("alice", "g1", "bob"),
+        Revoke("bob", "bob3"),
+        Send("bob3", "g1", "143 by bob3"),
+    )
+
+
+def test_what_a_revoked_device_said_is_lost_to_who_has_not_its_key() -> None:
+    """So says 12.10; whoever was not revoked would have to be read."""
+    world = revoked_behind_a_removal().settle()
+    assert judge(world) == []
+    events = world.devices["bob"].events
+    events[:] = [event for event in events if not isinstance(event, DeviceRevoked)]
+    assert judge(world) == ["delivery: alice: a message of bob3 in epoch 2 in None"]

@@ -230,7 +230,7 @@ def record_arrived(
         before = work.state
         try:
             if held is not None:
-                with linking.greeting(work, account):
+                with sessions.greeting(work):
                     people.record_arrived(work, account, held)
         except RemoteError as error:
             work.state = before

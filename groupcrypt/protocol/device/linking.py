@@ -7,8 +7,6 @@ Rules of this file:
 - Devices of an account share no state: what one of them tells another is a letter like any other.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -23,7 +21,7 @@ from groupcrypt.protocol.content import (
     write_content,
 )
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import directs, lists, people, post, records, rooms
+from groupcrypt.protocol.device import directs, lists, people, post, records, rooms, sessions
 from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import (
     DeviceState,
@@ -299,7 +297,7 @@ def receive_item(work: Work, sender: Sender, kind: int, body: bytes) -> None:
 def _account(work: Work, body: bytes) -> None:
     if read_account_record(body)[1].account != work.state.account:
         raise NotAllowed("another account's record as the own one")
-    with greeting(work, work.state.account):
+    with sessions.greeting(work):
         people.learn(work, body)
 
 
@@ -317,18 +315,3 @@ def _sent(work: Work, sender: Sender, letter: Sent) -> None:
     )
     number = work.keep(row)
     work.events.append(DirectSent(to, sender.device, message, said, number))
-
-
-@contextmanager
-def greeting(work: Work, account: AccountId) -> Generator[None]:
-    """Devices that a newer list of a known account brings hear from us at once (spec 12.9).
-
-    What they wrote before we knew their list was refused; a new session lets them say it again.
-    """
-    before = people.newest_list(work.state, account)
-    yield
-    after = people.newest_list(work.state, account)
-    if before is None or after is None:
-        return
-    for device in sorted(lists.ids(after) - lists.ids(before) - {work.state.device}):
-        post.queue(work, device, account, LetterKind.PING, b"")

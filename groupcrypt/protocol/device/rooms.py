@@ -20,7 +20,7 @@ from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import sender_key, wire
 from groupcrypt.protocol.broadcast import Append, read_request, token_hash, write_request
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import directs, lists, post, receipts, strangers
+from groupcrypt.protocol.device import directs, lists, post, receipts, sessions, strangers
 from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import Address, InboxRow, OutboxRow, Stray, Work
 from groupcrypt.protocol.events import (
@@ -88,9 +88,13 @@ def run(work: Work, group: GroupId, act: Callable[[Turn], None]) -> None:
 def absorb(work: Work, turn: Turn) -> None:
     """Make a turn's outcome part of the device: state, letters, uploads, events (spec 12.3)."""
     group, before = turn.group, work.state.groups.get(turn.group.id)
-    work.set_group(group)
-    for record in turn.addresses:
-        _learn(work, group, record)
+    if before is None or before.roster is group.roster:
+        work.set_group(group)
+    else:
+        with sessions.greeting(work):
+            work.set_group(group)
+            for record in turn.addresses:
+                _learn(work, group, record)
     _drop(work, set(turn.dropped))
     if turn.letters or turn.introduce:
         work.concerned.add(group.id)
@@ -293,8 +297,9 @@ def _addresses(work: Work, device: DeviceId, body: bytes) -> None:
         return
     if state.roster.account_of(device) is None:
         raise NotInRoster("addresses from a device that is no member")
-    for record in letter.records:
-        _learn(work, state, record)
+    with sessions.greeting(work):
+        for record in letter.records:
+            _learn(work, state, record)
 
 
 def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) -> None:
@@ -324,7 +329,8 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
         if joined.core.head <= state.core.head:
             raise NotAllowed("a Welcome to a part of the log that is over for this device")
         joined = groups.rejoined(joined, state, work.ms)
-    work.set_group(joined)
+    with sessions.greeting(work):
+        work.set_group(joined)
     _forget(work, group, lambda stray: not _later(stray, joined.core.head))
     name = joined.roster.settings.name
     epoch, continues = joined.core.head, groups.continued(joined)

@@ -5,6 +5,8 @@ Rules of this file:
 - Only an envelope whose inner MAC fits may count against a session.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from groupcrypt.errors import (
@@ -17,7 +19,7 @@ from groupcrypt.errors import (
 from groupcrypt.protocol import handshake, identity, limits, pairwise, wire
 from groupcrypt.protocol.broadcast import PoolTake, SlotValue, verify_slot
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import people, post, strangers
+from groupcrypt.protocol.device import lists, people, post, strangers
 from groupcrypt.protocol.device.post import GATE_PATIENCE_MS, Payload
 from groupcrypt.protocol.device.state import Address, DeviceState, Peer, Work
 from groupcrypt.protocol.events import SessionStarted, SessionWedged
@@ -233,6 +235,28 @@ def _answer_lost_start(work: Work, inner: Inner, peer: Peer | None, account: Acc
         session = pairwise.overtake(session, inner, work.now)
     work.set_peer(device, replace(peer, core=core, session=session))
     post.queue(work, device, account, LetterKind.PING, b"", renew=work.entropy(32))
+
+
+@contextmanager
+def greeting(work: Work) -> Generator[None]:
+    """Devices that a list learned meanwhile brings hear from us at once (spec 12.9).
+
+    What they wrote before we knew their list was refused; a new session lets them say it again. So
+    of others it is done where a newer list than ours was stated: a large group is not to greet all.
+    """
+    people_ = work.state.people.items()
+    accounts = {name for name, person in people_ if person.stated is not None}
+    before = {
+        account: people.newest_list(work.state, account)
+        for account in sorted(accounts | {work.state.account})
+    }
+    yield
+    for account, held in before.items():
+        listed = people.newest_list(work.state, account)
+        if held is None or listed is None or listed is held:
+            continue
+        for device in sorted(lists.ids(listed) - lists.ids(held) - {work.state.device}):
+            post.queue(work, device, account, LetterKind.PING, b"")
 
 
 def forget_sessions(work: Work) -> None:

@@ -1,7 +1,7 @@
 """Asking for what is missing, within bounds (spec 10.6, 10.7).
 
 Rules of this file:
-- Every request is bounded per chain and per hour; nothing is asked of the server.
+- Requests for a chain are few, each later than the one before; nothing is asked of the server.
 - A key is asked for after a random while that grows with the group: often it comes by itself, and
   its owner is not asked by everybody at once.
 - A secret is asked of the author of its entry first, then of others, a few at a time.
@@ -21,7 +21,6 @@ VOUCHES_ASKED = 2  # members beside the owner
 SECRET_AGAIN_MS = 10_000  # at first; then after as long as it has been asked for
 MAX_PAUSE_MS = 86_400_000  # what nobody can give is asked for once a day
 MINUTE_MS = 60_000
-PAUSE_MS = 3_600_000 // limits.MAX_KEY_REQUESTS_PER_HOUR
 Chain = tuple[int, DeviceId, int]  # (epoch, device, generation)
 
 
@@ -97,7 +96,9 @@ def ask_due(turn: Turn) -> None:
         group, asked = turn.group, turn.group.asked[key]
         if asked.due > turn.now:
             continue
-        again = replace(asked, count=asked.count + 1, due=turn.now + PAUSE_MS)
+        # Soon at first: an answer lacks what its owner had on its way then.
+        pause = limits.KEY_REQUEST_AGAIN_MS * 4**asked.count
+        again = replace(asked, count=asked.count + 1, due=turn.now + pause)
         turn.set(asked={**group.asked, key: again})
         epoch, device, generation = key
         body = wire.encode(KeyRequest(group.id, epoch, group.hashes[epoch], generation, ()))

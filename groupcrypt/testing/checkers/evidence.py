@@ -15,6 +15,7 @@ from typing import Protocol
 from groupcrypt.protocol.events import (
     BranchDropped,
     Departed,
+    DeviceRevoked,
     EpochLive,
     Event,
     GroupJoined,
@@ -211,6 +212,12 @@ class History:
 def history(world: Evidence, group: GroupId) -> History:
     """Fold what was told."""
     found = History()
+    found.revoked.update(
+        event.device
+        for node in world.devices.values()
+        for event in node.events
+        if isinstance(event, DeviceRevoked)  # also where its account left before the log said so
+    )
     founders: set[AccountId] = set()
     changes: dict[LogHash, Change] = {}
     roots: set[LogHash] = set()
