@@ -153,6 +153,7 @@ def every_action() -> list[actions.Action]:
     values: dict[object, object] = {int: 2, float: 1.5, bool: False, str: "alice"}
     values |= {kind: [*kind][-1] for kind in (actions.Point, actions.Way, actions.Lie)}
     values[actions.Point | None] = actions.Point.SENT
+    values[int | None] = 60
     kinds = [each for each in vars(actions).values() if isinstance(each, type)]
     return [
         kind(*[values[each.type] for each in fields(kind)])

@@ -1,16 +1,31 @@
 """Everything that can be done to a world, as values: a script is a tuple of them (spec 16.1).
 
 Rules of this file:
-- An action is frozen and its repr is the code that makes it: a script can be pasted as a test.
-- It names people and groups by their labels, never by ids, so that it means the same when other
-  actions before it are taken out. What it cannot do then, it does not do.
+- An action (see `action`) names people and groups by their labels, never by ids, so that it means
+  the same when other actions before it are taken out. What it cannot do then, it does not do.
 - People do the first kind, accidents are the second, and the third is done by somebody bad.
 
 What an action does stands in `world`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
+
+from groupcrypt.testing.world.action import Action
+from groupcrypt.testing.world.sayings import (
+    Attach,
+    Custom,
+    Delete,
+    Edit,
+    React,
+    Receipts,
+    Reply,
+    See,
+    Send,
+    SendDirect,
+    Timer,
+    Typing,
+)
 
 
 class Point(StrEnum):
@@ -44,25 +59,6 @@ class Lie(StrEnum):
     FLOOD = "flood"  # a hundred records
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Action:
-    """One line of a script."""
-
-    def __repr__(self) -> str:
-        values = [f"{getattr(self, each.name)!s}" for each in fields(self) if each.name == "who"]
-        shown: list[str] = [repr(value) for value in values]
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if each.name == "who" or value == each.default:
-                continue
-            text = repr(str(value)) if isinstance(value, str) else repr(value)
-            shown.append(text if each.name in PLACES else f"{each.name}={text}")
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-PLACES = frozenset(("who", "group", "other", "text", "seconds", "lie"))  # plain without a name
-
-
 # --- what people do ---------------------------------------------------------------------------
 
 
@@ -72,24 +68,6 @@ class Found(Action):
 
     who: str
     group: str
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Send(Action):
-    """Send a text to a group."""
-
-    who: str
-    group: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class SendDirect(Action):
-    """Send a text to another account."""
-
-    who: str
-    other: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -330,3 +308,52 @@ Script = tuple[Action, ...]
 
 # After these nobody promises that all get everything: what is lost or lied about is to be noticed.
 BREAKING: tuple[type[Action], ...] = (Alter, Rewind, Reorder, Fork)
+
+__all__ = [
+    "BREAKING",
+    "Action",
+    "Add",
+    "Alter",
+    "Attach",
+    "Clog",
+    "Custom",
+    "Cut",
+    "Deceive",
+    "Delete",
+    "Edit",
+    "Fork",
+    "Found",
+    "Inject",
+    "Kill",
+    "Leak",
+    "Leap",
+    "Leave",
+    "Lie",
+    "Link",
+    "Offline",
+    "Outage",
+    "Point",
+    "Policy",
+    "React",
+    "Receipts",
+    "Remove",
+    "Reorder",
+    "Replay",
+    "Reply",
+    "Restart",
+    "Restore",
+    "Revoke",
+    "Rewind",
+    "Role",
+    "Script",
+    "See",
+    "Send",
+    "SendDirect",
+    "Throttle",
+    "Timer",
+    "Typing",
+    "Update",
+    "Wait",
+    "Way",
+    "Withhold",
+]

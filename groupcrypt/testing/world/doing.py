@@ -2,7 +2,7 @@
 
 Rules of this file:
 - One function for each kind of action; what cannot be done raises a `LocalError` and does nothing.
-- What somebody dishonest does is in `members`.
+- What people say is in `saying`, what somebody dishonest does in `members`.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from typing import Any, Final
 from groupcrypt.errors import LocalError, UnknownGroup
 from groupcrypt.protocol import device
 from groupcrypt.protocol.broadcast import TopicKind
-from groupcrypt.protocol.content import TextContent
 from groupcrypt.protocol.events import GroupJoined
-from groupcrypt.protocol.identifiers import GroupId, MessageId, TopicId
+from groupcrypt.protocol.identifiers import GroupId, TopicId
 from groupcrypt.protocol.identity import LinkText
 from groupcrypt.protocol.membership import Op, Settings
 from groupcrypt.testing.checkers import Thief
 from groupcrypt.testing.trace import SERVER, Kind
 from groupcrypt.testing.world import actions as a
+from groupcrypt.testing.world import saying
 from groupcrypt.testing.world.host import Host
 from groupcrypt.testing.world.members import Liar, post_letter
 from groupcrypt.testing.world.stage import Stage
@@ -61,44 +61,6 @@ def found(world: Stage, action: a.Found) -> None:
     for event in told:
         if isinstance(event, GroupJoined):
             world.groups[action.group] = event.group
-
-
-def send(world: Stage, action: a.Send) -> None:
-    """Send to a group."""
-    group = group_of(world, action.group)
-    message = MessageId(world.chance.entropy(f"message of {action.who}")(16))
-    world.act(
-        action.who,
-        lambda h, now, entropy: device.send(
-            h.state, group, message, TextContent(action.text), now=now, entropy=entropy
-        ),
-    )
-    if message in world.host(action.who).state.groups[group].unsettled:
-        world.sent[message] = (action.who, group)  # it did not die before it was durable
-    _said(world, action, message, group)
-
-
-def send_direct(world: Stage, action: a.SendDirect) -> None:
-    """Send to an account."""
-    world.introduce(world.host(action.who), world.host(action.other))
-    message = MessageId(world.chance.entropy(f"message of {action.who}")(16))
-    to = world.host(action.other).account
-    world.act(
-        action.who,
-        lambda h, now, entropy: device.send_direct(
-            h.state, to, message, TextContent(action.text), now=now, entropy=entropy
-        ),
-    )
-    _said(world, action, message, None)
-
-
-def _said(
-    world: Stage, action: a.Send | a.SendDirect, message: MessageId, group: GroupId | None
-) -> None:
-    world.texts.append(action.text)
-    label = "" if group is None else world.scribe.labels.of("g", group)
-    text = world.scribe.labels.of("m", message)
-    world.scribe.line(action.who, Kind.SEND, group=label, text=text)
 
 
 def add(world: Stage, action: a.Add) -> None:
@@ -232,8 +194,10 @@ def leap(world: Stage, action: a.Leap) -> None:
     host = world.host(action.who)
     host.skew += action.seconds
     host.running.tick_at = None
+    host.running.sweep_at = None
     if not host.off:
-        world.carrier.look(host)
+        host.look_at_clock(world.now)
+        world.look(host)
 
 
 def cut(world: Stage, action: a.Cut) -> None:
@@ -346,8 +310,18 @@ def deceive(world: Stage, action: a.Deceive) -> None:
 
 DOING: Final[dict[type[a.Action], Callable[[Stage, Any], None]]] = {
     a.Found: found,
-    a.Send: send,
-    a.SendDirect: send_direct,
+    a.Send: saying.send,
+    a.SendDirect: saying.send_direct,
+    a.Reply: saying.reply,
+    a.React: saying.react,
+    a.Edit: saying.edit,
+    a.Delete: saying.delete,
+    a.Custom: saying.custom,
+    a.Attach: saying.attach,
+    a.Typing: saying.typing,
+    a.See: saying.see,
+    a.Receipts: saying.receipts,
+    a.Timer: saying.timer,
     a.Add: add,
     a.Remove: remove,
     a.Leave: leave,

@@ -9,6 +9,7 @@ Rules of this file:
   is done to are people, by the name of the device that holds their account.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -21,11 +22,15 @@ PEOPLE: Final = (
     *("alice", "bob", "carol", "dave", "eve", "frank", "grace", "heidi", "ivan", "judy"),
     *("kevin", "laura", "mike", "nina", "oscar", "peggy", "quinn", "rupert", "sybil", "trent"),
 )
-ALWAYS: Final = {"send": 50, "direct": 6, "add": 10, "remove": 6, "wait": 12}
+# With what people say beside texts, the rest stays as frequent as if there were nothing else.
+ALWAYS: Final = {"send": 44, "direct": 6, "add": 10, "remove": 6, "wait": 10, "see": 5}
 SOMETIMES: Final = {
     "leave": 3,
     "role": 4,
     "policy": 4,
+    "timer": 3,
+    "receipts": 1,
+    "typing": 2,
     "update": 5,
     "found": 1,
     "restart": 4,
@@ -43,6 +48,12 @@ SOMETIMES: Final = {
     "restore": 2,
     "deceive": 6,
 }
+# What is said, of a hundred messages; about another one, if there is one.
+ABOUT: Final = {"reply": 8, "react": 8, "edit": 6, "delete": 4}
+OTHERS: Final = {"custom": 4, "attach": 3}
+TIMERS: Final = (0, 5, 60, 300, 3_600, 86_400)  # seconds
+SIGNS: Final = ("", "+1", "?!")
+RECENT: Final = 12  # messages that somebody may still say something about
 LINKING: Final = {"link": 4, "revoke": 2}  # in worlds with several devices for one account
 MOST_LINKED: Final = 3  # to one account, ever: each makes a group dearer
 BAD: Final = {"alter": 2, "rewind": 1, "reorder": 2, "fork": 1}
@@ -65,6 +76,7 @@ class Driver:
         kinds = SOMETIMES if honest else {**SOMETIMES, **BAD}
         self._weights = ALWAYS | {k: w for k, w in kinds.items() if self._number() < 0.5}
         self._said = 0
+        self._recent: deque[tuple[frozenset[str], str]] = deque(maxlen=4 * RECENT)
         self._liar = self.names[self._below(len(self.names))]
         # By the number, so that what the other seeds draw does not depend on this.
         self._several = seed % 4 == 2
@@ -141,19 +153,92 @@ class Driver:
         return others[self._below(len(others))]
 
     def _text(self, who: str) -> str:
+        """A text that is part of no other one."""
         self._said += 1
-        return f"{self._said} by {who}"
+        return f"#{self._said} by {who}"
 
     # --- actions --------------------------------------------------------------------------------
 
     def send(self, world: World) -> a.Action:
         label = self._group(world)
         who = self._member(world, label)
-        return a.Send(who, label, self._text(who))
+        return self._saying(who, label, frozenset((label,)))
 
     def direct(self, world: World) -> a.Action:
         who = self._who(world)
-        return a.SendDirect(who, self._other(world, who), self._text(who))
+        other = self._other(world, who)
+        # By the account of its sender: it may be another device that says something about it.
+        both = frozenset((other, self._holder(world, who)))
+        return self._saying(who, other, both)
+
+    def _holder(self, world: World, who: str) -> str:
+        own = world.devices[who].account
+        return next(name for name in self.names if world.devices[name].account == own)
+
+    def _saying(self, who: str, place: str, talk: frozenset[str]) -> a.Action:
+        """A text, mostly; or something else, or something about another message."""
+        left = self._below(100)
+        before = [text for where, text in self._recent if where == talk][-RECENT:]
+        for kind, weight in (ABOUT if before else {}).items():
+            left -= weight
+            if left < 0:
+                return self._about(kind, who, place, talk, before)
+        text = self._text(who)
+        self._recent.append((talk, text))
+        for kind, weight in OTHERS.items():
+            left -= weight
+            if left < 0 and kind == "custom":
+                return a.Custom(who, place, text)
+            if left < 0:
+                return a.Attach(who, place, text, self._below(6_000))
+        expires = TIMERS[self._below(len(TIMERS))] if self._number() < 0.15 else None
+        if place in self.names:
+            return a.SendDirect(who, place, text, expires)
+        return a.Send(who, place, text, expires)
+
+    def _about(
+        self, kind: str, who: str, place: str, talk: frozenset[str], before: list[str]
+    ) -> a.Action:
+        """An answer, a sign, or another text for an own message or none."""
+        if kind in ("edit", "delete"):  # mostly one of one's own
+            own = [text for text in before if text.endswith(f" {who}")]
+            before = own or before
+        to = before[self._below(len(before))]
+        match kind:
+            case "reply":
+                text = self._text(who)
+                self._recent.append((talk, text))
+                return a.Reply(who, place, to, text)
+            case "react":
+                return a.React(who, place, to, SIGNS[self._below(len(SIGNS))])
+            case "edit":
+                return a.Edit(who, place, to, self._text(who))
+            case _:
+                return a.Delete(who, place, to)
+
+    def _place(self, world: World, who: str) -> str:
+        """A conversation that somebody has: a group, or mostly so."""
+        return self._other(world, who) if self._number() < 0.3 else self._group(world)
+
+    def see(self, world: World) -> a.Action:
+        who = self._who(world)
+        return a.See(who, self._place(world, who))
+
+    def typing(self, world: World) -> a.Action:
+        who = self._who(world)
+        return a.Typing(who, self._other(world, who))
+
+    def receipts(self, world: World) -> a.Action:
+        who = self._who(world)
+        return a.Receipts(who, self._place(world, who), on=self._number() < 0.5)
+
+    def timer(self, world: World) -> a.Action:
+        seconds = TIMERS[self._below(len(TIMERS))]
+        if self._number() < 0.5:
+            who = self._who(world)
+            return a.Timer(who, self._other(world, who), seconds)
+        label = self._group(world)
+        return a.Timer(self._member(world, label), label, seconds)
 
     def found(self, world: World) -> a.Action:
         return a.Found(self._who(world), f"g{len(world.groups) + 1}")

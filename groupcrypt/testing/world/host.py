@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from groupcrypt.protocol import device
+from groupcrypt.protocol.broadcast import BlobHeld
 from groupcrypt.protocol.device import Subscription
 from groupcrypt.protocol.device.state import DeviceCore, Peer, Person, Step
 from groupcrypt.protocol.events import Event
@@ -20,6 +21,7 @@ from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
 from groupcrypt.testing.device import Device
 from groupcrypt.testing.world.actions import Point
+from groupcrypt.testing.world.book import Book
 from groupcrypt.testing.world.network import Line
 
 KEPT_COMMITS: Final = 64  # how far back a store can be put
@@ -43,6 +45,9 @@ class Running:
     fetching: bool = False  # bundles
     reading: bool = False  # records of accounts
     tick_at: float | None = None  # on the world's clock
+    sweep_at: float | None = None  # likewise: when something is over
+    uploading: bool = False  # a file
+    blob: BlobHeld | None = None  # how far the server says it is
     refusals: int = 0  # passing ones in a row
     # What was looked at last: nothing new is to be found in the same value.
     seen_core: DeviceCore | None = None
@@ -57,6 +62,7 @@ class Commit:
 
     rows: dict[bytes, bytes | None]
     events: int
+    book: Book
 
 
 @dataclass(eq=False)
@@ -71,6 +77,9 @@ class Host(Device):
     undone: int = 0  # steps of which nothing was durable when the process died
     running: Running = field(default_factory=Running)
     commits: deque[Commit] = field(default_factory=lambda: deque[Commit](maxlen=KEPT_COMMITS))
+    book: Book = field(default_factory=Book)  # what its application keeps
+    clock: int = 0  # milliseconds since 1970, by which messages end: it never goes back
+    looked: float = 0.0  # when that was, by the world's clock
     restored: bool = False  # it went on with an old copy of its store once
 
     def take(self, step: Step) -> tuple[Event, ...]:
@@ -78,11 +87,17 @@ class Host(Device):
         if self.doom is Point.COMPUTED:
             raise Died
         undo = {key: self.rows.get(key) for key in step.changes}
-        self.commits.append(Commit(undo, len(self.events)))
+        self.commits.append(Commit(undo, len(self.events), self.book))
         told = self.adopt(step)
+        self.book = self.book.told(told, step.state, self.clock)
         if self.doom is Point.COMMITTED:
             raise Died
         return told
+
+    def look_at_clock(self, now: float) -> None:
+        """The clock goes on with the time that passed, whatever is set (spec 12.14)."""
+        passed = self.clock + round(1_000 * (now - self.looked)) if self.clock else 0
+        self.clock, self.looked = max(round(1_000 * (now + self.skew)), passed), now
 
     def end(self) -> None:
         """The process is gone, and what it alone knew."""
@@ -107,5 +122,6 @@ class Host(Device):
                 else:
                     self.rows[key] = value
             del self.events[last.events :]
+            self.book = last.book
             self.restored = True
         self.state = device.load(self.rows)

@@ -74,7 +74,8 @@ def leaked(world: World) -> list[str]:
     """Texts, names and keys in what the server got, in reprs and in what the trace tells."""
     secrets = Leaks()
     hosts = world.devices.values()
-    secrets.words("a text", world.texts)
+    secrets.words("a text", (word for several in world.words.values() for word in several))
+    secrets.keys("a key of a file", world.file_keys)
     secrets.words("a name", (host.state.core.name for host in hosts))
     secrets.keys("an account", (host.account for host in hosts))
     for adversary in world.watch.knows.values():

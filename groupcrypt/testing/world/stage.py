@@ -16,7 +16,7 @@ from groupcrypt.errors import GroupcryptError, LocalError, RemoteError, UnknownD
 from groupcrypt.protocol import device, sender_key
 from groupcrypt.protocol.broadcast import Reply, SlotGet, SlotValue, read_request
 from groupcrypt.protocol.device.state import DeviceState, Step, TopicRecord
-from groupcrypt.protocol.events import Event, SessionStarted
+from groupcrypt.protocol.events import Event, MessageQueued, SessionStarted
 from groupcrypt.protocol.group import rewinds
 from groupcrypt.protocol.group.state import frame_keys
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
@@ -28,6 +28,7 @@ from groupcrypt.testing.scribe import Scribe
 from groupcrypt.testing.trace import WORLD, Kind, Trace
 from groupcrypt.testing.world.actions import Point
 from groupcrypt.testing.world.carrier import NOBODY, RETRY, Act, Carrier
+from groupcrypt.testing.world.chores import Chores
 from groupcrypt.testing.world.host import Broken, Died, Host
 from groupcrypt.testing.world.network import Chance
 from groupcrypt.testing.world.newcomer import Newcomer
@@ -43,12 +44,14 @@ class Stage:
         self.scribe = Scribe(START)
         self.server = Server()
         self.carrier = Carrier(self.server, self.chance, self.scribe, self.bring)
+        self.chores = Chores(self.carrier, self.server, self.chance, self.bring)
         self.server.stored = self.carrier.stored
         self.devices: dict[str, Host] = {}
         self.newcomers: dict[str, Newcomer] = {}  # they wait to be devices
         self.groups: dict[str, GroupId] = {}
-        self.sent: dict[MessageId, tuple[str, GroupId]] = {}  # to groups
-        self.texts: list[str] = []  # all that anybody wrote
+        self.said: dict[str, tuple[AccountId, MessageId]] = {}  # messages, by their texts
+        self.words: dict[tuple[AccountId, MessageId], list[str]] = {}  # what may be read of each
+        self.file_keys: set[bytes] = set()
         self.liars: set[str] = set()  # what they do and get is nobody's promise
         self.thieves: list[Thief] = []
         self.frames = SilentFrames()
@@ -67,6 +70,16 @@ class Stage:
     def trace(self) -> Trace:
         """What happened so far."""
         return self.scribe.trace
+
+    @property
+    def sent(self) -> dict[MessageId, tuple[str, GroupId]]:
+        """What was taken for sending to groups, by whom."""
+        return {
+            event.message: (host.name, event.group)
+            for host in self.devices.values()
+            for event in host.events
+            if isinstance(event, MessageQueued) and event.group is not None
+        }
 
     def run(self, seconds: float) -> None:
         """Let everything happen that falls in this time."""
@@ -92,6 +105,7 @@ class Stage:
         step = device.create(f"{name} of {self.seed}", "sim:1", PIN, now=self.now, entropy=entropy)
         host = self.devices[name] = Host(name, entropy, step.state)
         self.scribe.met(name, step.state)
+        host.look_at_clock(self.now)
         host.take(step)
         while rows := device.pending(host.state):
             row = rows[0]
@@ -155,6 +169,7 @@ class Stage:
         if self._turns.get(host.name) != self.chance.turns:
             self._turns[host.name] = self.chance.turns
             host.entropy = self.chance.entropy(host.name)
+        host.look_at_clock(self.now)
         before, step = host.state, None
         mid = b"" if record is None else record.mid
         try:
@@ -179,10 +194,15 @@ class Stage:
             host.take(
                 device.taken(host.state, number, now=self.now + host.skew, entropy=host.entropy)
             )
-        self.carrier.look(host)
+        self.look(host)
         if any(isinstance(event, SessionStarted) and not event.proven for event in told):
             self._accept(host)
         return told
+
+    def look(self, host: Host) -> None:
+        """See what a device and its application want now."""
+        self.carrier.look(host)
+        self.chores.look(host)
 
     def _accept(self, host: Host) -> None:
         """A person compares safety numbers and accepts those whose sessions prove nothing (07.7).
