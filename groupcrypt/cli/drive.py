@@ -11,14 +11,15 @@ Rules of this file:
 The objects are described in examples/chat/README.md.
 """
 
-import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, cast
+from typing import Final
 
 import trio
 
-from groupcrypt.cli import outcome
+from groupcrypt.cli import outcome, saying
+from groupcrypt.cli.asked import parsed, text_in, texts_in
 from groupcrypt.cli.telling import Emit, Fields, Teller, contact_of
 from groupcrypt.errors import (
     InvalidLink,
@@ -28,11 +29,13 @@ from groupcrypt.errors import (
     UnknownDevice,
     UnknownGroup,
 )
-from groupcrypt.node import Contact, Group, Node
+from groupcrypt.node import Contact, Conversation, Group, Node
 from groupcrypt.protocol import device
+from groupcrypt.protocol.identifiers import AccountId
 from groupcrypt.protocol.identity import LinkText
 
 CARD: Final = "groupcrypt:"  # how a contact card begins
+ACCOUNT: Final = re.compile(r"[0-9a-f]{64}")
 LAST_WORDS: Final = 5.0  # seconds for the outbox after `quit` or the end of the commands
 
 
@@ -86,7 +89,7 @@ class Driver:
         """Begin the command in a line; False if it was `quit`."""
         command: Fields = {}
         try:
-            command = _parsed(line)
+            command = parsed(line)
             name = command["do"]
             if name == "quit":
                 await self.emit({"type": "done", "id": command.get("id")})
@@ -124,19 +127,19 @@ class Driver:
 
     async def take_card(self, command: Fields) -> Fields:
         """Import a contact card."""
-        contact = await self.node.import_card(_text(command, "card"))
+        contact = await self.node.import_card(text_in(command, "card"))
         return contact_of(contact)
 
     async def create(self, command: Fields) -> Fields:
         """Make a group."""
-        group = await self.node.create_group(_text(command, "title"))
+        group = await self.node.create_group(text_in(command, "title"))
         return {"group": group.id.hex(), "title": group.title}
 
     async def add(self, command: Fields) -> Fields:
         """Add contacts, or the owners of cards; answered when the group has decided it."""
         group = self.group(command)
         await group.add(
-            *(text if text.startswith(CARD) else self.named(text) for text in _texts(command))
+            *(text if text.startswith(CARD) else self.named(text) for text in texts_in(command))
         )
         return {"epoch": group.epoch}
 
@@ -155,7 +158,7 @@ class Driver:
     async def rename(self, command: Fields) -> Fields:
         """Give a group another title."""
         group = self.group(command)
-        await group.rename(_text(command, "title"))
+        await group.rename(text_in(command, "title"))
         return {"title": group.title}
 
     async def heal(self, command: Fields) -> Fields:
@@ -178,14 +181,6 @@ class Driver:
         """Ask to be let go; the event `departed` tells when it has happened."""
         await self.group(command).leave()
         return {}
-
-    async def send(self, command: Fields) -> Fields:
-        """Send a text to a group; answered when it is durable here."""
-        return {"message": (await self.group(command).send(_text(command, "text"))).hex()}
-
-    async def direct(self, command: Fields) -> Fields:
-        """Send a text to a contact; answered when it is durable here."""
-        return {"message": (await self.contact(command).send(_text(command, "text"))).hex()}
 
     async def list_groups(self, command: Fields) -> Fields:
         """Every group, also those that are over."""
@@ -244,16 +239,16 @@ class Driver:
 
     async def link(self, command: Fields) -> Fields:
         """Show the code of a linking text; link its device where `code` is that code."""
-        text = LinkText.parse(_text(command, "text"))
+        text = LinkText.parse(text_in(command, "text"))
         if "code" in command:
-            if _text(command, "code") != text.code:
+            if text_in(command, "code") != text.code:
                 raise InvalidLink("the digits are not those of this text: link nothing")
             await self.node.link(text)
         return {"code": text.code, "linking": "code" in command}
 
     async def revoke(self, command: Fields) -> Fields:
         """Take a device out of this account."""
-        named = _text(command, "device")
+        named = text_in(command, "device")
         found = [one for one in self.node.devices if one.hex() == named]
         if not found:
             raise UnknownDevice("this account has no device with this id")
@@ -268,7 +263,7 @@ class Driver:
 
     def group(self, command: Fields) -> Group:
         """The group a command names, by id or by title; raises `UnknownGroup`, `UsageError`."""
-        named = _text(command, "group")
+        named = text_in(command, "group")
         found = [group for group in self.node.groups if group.id.hex() == named]
         found = found or [group for group in self.node.groups if group.title == named]
         if not found:
@@ -277,13 +272,22 @@ class Driver:
             raise outcome.UsageError("several groups have this title: name it by its id")
         return found[0]
 
+    def conversation(self, command: Fields) -> Conversation:
+        """The group or the contact a command names; by account also who is known by no card."""
+        if "contact" not in command:
+            return self.group(command)
+        named = text_in(command, "contact")
+        if ACCOUNT.fullmatch(named):
+            return Contact(self.node, AccountId(bytes.fromhex(named)))
+        return self.named(named)
+
     def contact(self, command: Fields) -> Contact:
         """The one contact a command names."""
-        return self.named(_text(command, "contact"))
+        return self.named(text_in(command, "contact"))
 
     def contacts(self, command: Fields) -> list[Contact]:
         """The contacts a command names, as a list or as one."""
-        return [self.named(text) for text in _texts(command)]
+        return [self.named(text) for text in texts_in(command)]
 
     def named(self, text: str) -> Contact:
         """A contact by account or name; raises `UnknownDevice`, `UsageError`."""
@@ -304,8 +308,12 @@ COMMANDS: Final[dict[str, _Act]] = {
     "leave": Driver.leave,
     "keep-members": Driver.keep_members,
     "continue-in-new": Driver.continue_in_new,
-    "send": Driver.send,
-    "dm": Driver.direct,
+    "send": saying.send,
+    "dm": saying.send,
+    "receipts": saying.set_receipts,
+    "seen": saying.seen,
+    "history": saying.history,
+    "search": saying.search,
     "groups": Driver.list_groups,
     "contacts": Driver.list_contacts,
     "members": Driver.members,
@@ -324,34 +332,7 @@ SLOW: Final[dict[str, _Act]] = {
     "admin": Driver.admin,
     "rename": Driver.rename,
     "heal": Driver.heal,
+    "timer": saying.set_timer,
+    "send-file": saying.send_file,
+    "save-file": saying.save_file,
 }
-
-
-def _parsed(line: str) -> Fields:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        raise outcome.UsageError("a line that is no JSON") from None
-    if not isinstance(found, dict) or not isinstance(cast("Fields", found).get("do"), str):
-        raise outcome.UsageError('a command is an object with "do"')
-    return cast("Fields", found)
-
-
-def _texts(command: Fields) -> list[str]:
-    if "contact" in command:
-        return [_text(command, "contact")]
-    found = command.get("contacts")
-    if not isinstance(found, list) or not found:
-        raise outcome.UsageError('"contacts" is a list of accounts or names')
-    return [_text({"contacts": one}, "contacts") for one in cast("list[object]", found)]
-
-
-def _text(command: Fields, field: str) -> str:
-    found = command.get(field)
-    if not isinstance(found, str) or not found:
-        raise outcome.UsageError(f'"{field}" is a text')
-    try:
-        found.encode()
-    except UnicodeEncodeError:
-        raise outcome.UsageError(f'"{field}" has a character that is none') from None
-    return found

@@ -12,18 +12,26 @@ import trio
 
 from groupcrypt.cli import outcome
 from groupcrypt.node import (
+    ClockLeapt,
     Connected,
     Contact,
     Disconnected,
+    ErasureBlocked,
+    Forgotten,
     Group,
     Happening,
     Message,
     Node,
+    Shown,
     Skipped,
     Stream,
 )
+from groupcrypt.node.message import text_of
 from groupcrypt.protocol import events
-from groupcrypt.protocol.content import ReceiptContent, ReceiptKind, Said
+from groupcrypt.protocol.attachment import AttachmentContent
+from groupcrypt.protocol.content import Content, ReceiptContent, ReceiptKind, Said
+from groupcrypt.protocol.conversation import State
+from groupcrypt.protocol.device import Gone
 from groupcrypt.protocol.identifiers import AccountId
 
 Fields = dict[str, Any]
@@ -67,6 +75,8 @@ class Teller:
             "epoch": message.epoch,
             "earlier": message.earlier,
             "to": None if message.to is None else message.to.account.hex(),
+            "expires": message.expires_after,
+            "file": file_of(message.content),
         }
 
     def _event(self, event: Happening) -> Fields | None:
@@ -174,8 +184,21 @@ def _plain(event: Happening) -> Fields | None:  # noqa: PLR0911  # one for each 
             return {"type": "refused", "code": code}
         case events.RolledBack():
             return {"type": "rolled-back"}
+        case _:
+            return _node(event)
+
+
+def _node(event: Happening) -> Fields | None:
+    """What is told of this node's own clock, store and reader."""
+    match event:
         case Skipped(count):
             return {"type": "skipped", "count": count}
+        case Forgotten(messages):
+            return {"type": "forgotten", "messages": [gone_of(gone) for gone in messages]}
+        case ClockLeapt(seconds):
+            return {"type": "clock-leapt", "seconds": seconds}
+        case ErasureBlocked(left):
+            return {"type": "erasure-blocked", "left": left}
         case _:
             return None
 
@@ -188,3 +211,47 @@ def contact_of(contact: Contact) -> Fields:
         "verified": contact.verified,
         "paused": contact.paused,
     }
+
+
+def shown_of(node: Node, shown: Shown) -> Fields:
+    """What is told of a message of the history, as it stands now."""
+    kept, reference = shown.kept, shown.reference
+    line, place = kept.line, shown.place
+    states = sorted(line.states.items())
+    return {
+        "number": shown.number,
+        "group": None if place.group is None else place.group.hex(),
+        "contact": None if place.account is None else place.account.hex(),
+        "account": reference.sender.hex(),
+        "sender": Contact(node, AccountId(reference.sender)).name,
+        "message": reference.message.hex(),
+        "text": text_of(line.content) if line.text is None and line.content else line.text,
+        "deleted": line.deleted,
+        "edited": line.edited,
+        "time": None if line.spoken is None else line.spoken.said.time,
+        "expires": kept.expires,
+        "file": file_of(line.content),
+        "reactions": {account.hex(): sign for account, sign in sorted(line.reactions.items())},
+        "accepted": line.accepted,
+        "failed": kept.failed or None,
+        "delivered": [account.hex() for account, _ in states],
+        "read": [account.hex() for account, state in states if state == State.READ],
+    }
+
+
+def file_of(content: Content | None) -> Fields | None:
+    """What is told of the file that a message names."""
+    if not isinstance(content, AttachmentContent):
+        return None
+    return {"name": content.name, "size": content.size, "media": content.media}
+
+
+def gone_of(gone: Gone) -> Fields:
+    """What is told of a message whose time is over."""
+    group = None if gone.group is None else gone.group.hex()
+    return {"group": group, "account": gone.sender.hex(), "message": gone.message.hex()}
+
+
+def progress_of(command: object, done: int, size: int) -> Fields:
+    """What is told of a file on its way; `command` is the id of the command that moves it."""
+    return {"type": "progress", "id": command, "bytes": done, "of": size}

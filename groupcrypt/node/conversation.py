@@ -171,6 +171,11 @@ class Conversation(ABC):
         """Messages below a number that contain some words, without regard to case, newest first."""
         return await self._host.histories.search(words, self._place, before, limit)
 
+    async def find(self, message: Said | Reference) -> Shown | None:
+        """One message as it stands now; None if it is not here, or not any more."""
+        named = message if isinstance(message, Reference) else message.reference
+        return await self._host.histories.find(self._place, named)
+
     async def mark_seen(self, messages: Iterable[Said | Reference]) -> None:
         """The user saw these messages: call it when they are shown, not when they arrive.
 

@@ -82,24 +82,29 @@ class Message:
     @property
     def text(self) -> str:
         """The text as it was sent, or a line that says what else it is."""
-        match self.content:
-            case TextContent(text) | ReplyContent(text=text) | EditContent(text=text):
-                return text
-            case ReactionContent(emoji=emoji):
-                return f"[{clean_text(emoji) or 'no'} reaction]"
-            case DeleteContent():
-                return "[deleted a message]"
-            case TimerContent(seconds=seconds):
-                return f"[messages are shown for {seconds} seconds]" if seconds else "[no timer]"
-            case AttachmentContent(name, size=size):
-                return f"[{clean_text(name)}, {size} bytes]"
-            case CustomContent(name, data):
-                return f"[{clean_text(name)}, {len(data)} bytes]"
-            case _:
-                return "[a kind of message this version does not know]"
+        return text_of(self.content)
 
     def __repr__(self) -> str:
         return "<Message>"
 
 
-__all__ = ["Message"]
+def text_of(content: Content) -> str:
+    """The text that a content shows, or a line that says what else it is."""
+    match content:
+        case TextContent(text) | ReplyContent(text=text) | EditContent(text=text):
+            return text
+        case ReactionContent(emoji=emoji):
+            return f"[{clean_text(emoji) or 'no'} reaction]"
+        case DeleteContent():
+            return "[deleted a message]"
+        case TimerContent(seconds=seconds):
+            return f"[messages are shown for {seconds} seconds]" if seconds else "[no timer]"
+        case AttachmentContent(name, size=size):
+            return f"[{clean_text(name)}, {size} bytes]"
+        case CustomContent(name, data):
+            return f"[{clean_text(name)}, {len(data)} bytes]"
+        case _:
+            return "[a kind of message this version does not know]"
+
+
+__all__ = ["Message", "text_of"]
