@@ -124,6 +124,40 @@ def test_agreement_fires(calm: tuple[Simulation, GroupId]) -> None:
     bob.events = kept
 
 
+def test_who_is_left_alone_by_stores_put_back_is_promised_no_confirm(
+    calm: tuple[Simulation, GroupId],
+) -> None:
+    """And only who is: one other that knows the group, or was added and not welcomed, is enough."""
+    made, group = calm
+    kept = {name: one.events for name, one in made.devices.items()}
+    bob, carol = made.devices["bob"], made.devices["carol"]
+    waits = "bob's epoch 2 never became live"
+    made.sent[MessageId(bytes(16))] = ("bob", group)
+
+    def judged(*put_back: str) -> tuple[bool, bool]:
+        agreed = checkers.Agreement(put_back).complaints(made, group)
+        return waits in agreed, bool(checkers.NoLoss(put_back).complaints(made, group))
+
+    bob.events = [
+        event for event in bob.events if not isinstance(event, EpochLive | MessageSettled)
+    ]
+    assert judged("alice") == (True, True)  # she knows the group
+    made.devices["alice"].events, carol.events = [], []
+    assert judged() == (True, True)
+    assert judged("alice") == (False, False)
+    bob.events = [
+        replace(event, added=(carol.account,), removed=())
+        if isinstance(event, MembershipChanged)
+        else event
+        for event in bob.events
+    ]
+    assert judged("alice") == (True, True)  # carol has her store, and was added
+    assert judged("alice", "carol") == (False, False)
+    for name, events in kept.items():
+        made.devices[name].events = events
+    del made.sent[MessageId(bytes(16))]
+
+
 def test_no_loss_fires(calm: tuple[Simulation, GroupId]) -> None:
     made, group = calm
     made.sent[MessageId(bytes(16))] = ("alice", group)

@@ -24,6 +24,7 @@ from groupcrypt.testing.world.actions import (
     Outage,
     Remove,
     Restart,
+    Restore,
     Revoke,
     Rewind,
     Send,
@@ -236,3 +237,37 @@ def test_what_a_revoked_device_said_is_lost_to_who_has_not_its_key() -> None:
     events = world.devices["bob"].events
     events[:] = [event for event in events if not isinstance(event, DeviceRevoked)]
     assert judge(world) == ["delivery: alice: a message of bob3 in epoch 2 in None"]
+
+
+def test_who_is_taken_forward_can_write_to_who_was_added_meanwhile() -> None:
+    """Eve reads no topic while Carol is added; with the log comes where Carol lives."""
+    world = World(69, "alice carol dave eve frank", pace=0.5).play(
+        Found("alice", "g1"),
+        Add("alice", "g1", "dave"),
+        Withhold("eve", 104.61),
+        Add("alice", "g1", "eve"),
+        Update("dave", "g1"),
+        Update("eve", "g1"),
+        Send("frank", "g1", "36 by frank"),
+        Restart("dave"),
+        Wait(6.05),
+        Add("alice", "g1", "carol"),
+        Wait(50.91),
+        Wait(0.01),
+        Send("eve", "g1", "75 by eve"),
+    )
+    assert judge(world.settle()) == []
+
+
+def test_a_group_that_only_one_device_knows_of_any_more_promises_nothing_to_it() -> None:
+    """Bob is put back to before he knew anybody: no card, no group, and none who could confirm."""
+    world = World(4, "bob eve", pace=0.5).play(
+        Found("bob", "g2"),
+        Add("bob", "g2", "eve"),
+        Send("eve", "g2", "18"),
+        Restore("bob", commits=17),
+        Update("eve", "g2"),
+    )
+    assert judge(world.settle()) == []
+    eve = world.devices["eve"].state.groups[world.groups["g2"]]
+    assert eve.core.base < eve.core.head

@@ -17,6 +17,7 @@ from groupcrypt.errors import (
     StoreVersion,
     UnknownDevice,
     UnknownGroup,
+    UnknownResumption,
 )
 from groupcrypt.protocol import device, limits, membership, pairwise, sender_key, wire
 from groupcrypt.protocol.broadcast import (
@@ -498,6 +499,24 @@ def test_unusable_starts_are_answered_within_bounds(shared: World) -> None:
     assert answered[-1] - answered[1] <= sessions.MAX_REFUSALS
     assert answered[-1] == answered[-2]
     assert heard == [1, 1, 2, 3, 3, 3]  # what is answered is stale from now on, and only that
+
+
+@pytest.mark.spec("12.3-9")
+def test_a_start_that_resumes_is_answered_where_there_is_no_session(shared: World) -> None:
+    """The store was put back to before the first one: nobody else would ever say so."""
+    world, _ = shared
+    made, bob = work(world, "alice"), world.devices["bob"].state
+    one, other = make_ends()
+    one.start(other)
+    inner = replace(pairwise.unwrap(other.me, one.seal(b"x")), sender=bob.device)
+    peer = replace(made.state.peers[bob.device], session=None, waiting=())
+    made.set_peer(bob.device, peer)
+    for _ in range(2):
+        sessions._judge(made, inner, peer, bob.account, UnknownResumption("x"))
+        after = made.state.peers[bob.device]
+        assert after.core.refused == inner.channel
+        assert [item.kind for item in after.waiting] == [LetterKind.PING]
+        peer = after
 
 
 @pytest.mark.spec("10.2-1")

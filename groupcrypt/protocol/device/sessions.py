@@ -205,7 +205,10 @@ def _judge(
 ) -> None:
     """An authentic envelope that cannot be opened may cost the session its life (spec 07.6)."""
     device = inner.sender
-    if isinstance(error, UnknownPrekey) and not isinstance(error, UnknownResumption):
+    session = None if peer is None else peer.session
+    if isinstance(error, UnknownPrekey) and (
+        session is None or not isinstance(error, UnknownResumption)
+    ):
         _answer_lost_start(work, inner, peer, account)
         return
     if peer is None or peer.session is None:

@@ -316,7 +316,10 @@ def _secret_request(turn: Turn, sender: DeviceId, asked: SecretRequest) -> None:
             body = write_secret(group.id, epoch.number, LogHash(epoch.core.log_hash), keys.secret)
             turn.letters.append(Letter(sender, LetterKind.EPOCH_SECRET, body))
     # It may have that secret and lack the topic: only the log since takes it forward then.
-    turn.letters += jump.answer(group, sender, asked.epoch)
+    letters = jump.answer(group, sender, asked.epoch)
+    turn.letters += letters
+    if letters and sender in group.base.roster.devices:
+        turn.introduce.append(sender)  # whom these entries added it could not write to
 
 
 __all__ = ["after_install", "ask_secret", "receive_letter", "use_early"]

@@ -16,11 +16,12 @@ from groupcrypt.protocol.events import (
     Departed,
     Gap,
     Held,
+    MembershipChanged,
     MessageFailed,
     MessageReceived,
     Missing,
 )
-from groupcrypt.protocol.identifiers import DeviceId, GroupId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.testing.checkers.evidence import (
     Evidence,
     History,
@@ -63,11 +64,41 @@ class Agreement:
                 continue
             if place.member and place.epoch != log.head:
                 found.append(f"{name} is at epoch {place.epoch} of {log.head}")
-            elif place.member and not place.live:
+            elif place.member and not place.live and not _left_alone(self, world, group, node):
                 found.append(f"{name}'s epoch {place.epoch} never became live")
             if log.knows(log.head) and place.member != log.was_in(node.device, log.head):
                 found.append(f"{name} takes itself for {'a' if place.member else 'no'} member")
         return found
+
+
+def _left_alone(promise: "Agreement | NoLoss", world: Evidence, group: GroupId, node: Node) -> bool:
+    """Whether a node waits for a confirm that nobody can give: no other account knows the group.
+
+    Stores were put back to before they were in it. A device that was added, has its store, and yet
+    tells nothing is no excuse: it should have been welcomed.
+    """
+    place = place_of(node, group)
+    if place is None or not place.member or place.live:
+        return False
+    others = [(n, one) for n, one in world.devices.items() if one.account != node.account]
+    forgot = [n for n, one in others if n in promise.without and place_of(one, group) is None]
+    came = _came(world, group, place.epoch)
+    stay = [one for n, one in others if n not in forgot]
+    return bool(forgot) and not any(one.account in came or place_of(one, group) for one in stay)
+
+
+def _came(world: Evidence, group: GroupId, epoch: int) -> set[AccountId]:
+    """The accounts that anybody was told were added up to an epoch, and not of their end."""
+    found: set[AccountId] = set()
+    changes = [
+        event
+        for each in world.devices.values()
+        for event in told(each, group)
+        if isinstance(event, MembershipChanged) and event.epoch <= epoch
+    ]
+    for event in sorted(changes, key=lambda event: event.epoch):
+        found = (found | set(event.added)) - set(event.removed)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +199,9 @@ class NoLoss:
             failed = any(
                 isinstance(event, MessageFailed) and event.message == message for event in events
             )
-            if not failed and not any(isinstance(event, Departed) for event in events):
+            if failed or any(isinstance(event, Departed) for event in events):
+                continue
+            if not _left_alone(self, world, group, world.devices[sender]):
                 found.append(f"a message of {sender} is neither settled nor failed")
         return found
 
