@@ -116,6 +116,13 @@ class InvalidLink(LocalError):
     spec = "02.8"
 
 
+class NotReportable(LocalError):
+    """Nothing is kept here that would prove the message; the text says why."""
+
+    code = "not-reportable"
+    spec = "08.11"
+
+
 class FileChanged(LocalError):
     """The file is not what it was when its upload began; send it again."""
 
@@ -225,6 +232,13 @@ class ChainFork(RemoteError):
 
     code = "chain-fork"
     spec = "08.5"
+
+
+class UnknownSigner(RemoteError):
+    """A report under a signing key of which this device does not know whose it is."""
+
+    code = "unknown-signer"
+    spec = "08.11"
 
 
 class NotInRoster(RemoteError):

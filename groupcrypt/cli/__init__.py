@@ -15,9 +15,20 @@ from collections.abc import Sequence
 from typing import Final
 
 from groupcrypt import __version__
-from groupcrypt.cli import bench, demo, doctor, node, outcome, pictures, serve, simulate, vectors
+from groupcrypt.cli import (
+    bench,
+    demo,
+    doctor,
+    node,
+    outcome,
+    pictures,
+    report,
+    serve,
+    simulate,
+    vectors,
+)
 
-COMMANDS: Final = (demo, serve, node, doctor, simulate, vectors, pictures, bench)
+COMMANDS: Final = (demo, serve, node, report, doctor, simulate, vectors, pictures, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,6 +42,7 @@ class UsageError(Exception):
 _CODES: Final[dict[type[BaseException], int]] = {
     errors.CertificateMismatch: NOT_VERIFIED,
     errors.IdentityChanged: NOT_VERIFIED,
+    errors.UnknownSigner: NOT_VERIFIED,
     errors.ServerRefused: FAILED,
     errors.TransportError: OFFLINE,
     errors.StoreError: STORE,
@@ -62,6 +63,8 @@ _REMEDIES: Final[dict[type[BaseException], str]] = {
     errors.StoreRolledBack: "let it go online once: it replaces its keys and continues",
     errors.StoreError: "run `groupcrypt doctor --home ...`",
     errors.IdentityChanged: "compare safety numbers with them, then accept the change",
+    errors.UnknownSigner: "ask who was a member then to check it on their device",
+    errors.NotReportable: "report others' messages of a group, while they are shown",
     errors.InvalidCard: "paste the whole line that begins with groupcrypt:",
     errors.UnknownDevice: "import the contact's card first",
     errors.UnknownGroup: "look at the list of groups",

@@ -185,5 +185,15 @@ class Conversation(ABC):
         seen = [one if isinstance(one, Reference) else one.reference for one in messages]
         await self._host.histories.mark_seen(self._place, seen)
 
+    async def report(self, messages: Iterable[Said | Reference]) -> bytes:
+        """A report of messages of others, with their newest edits, for members to check (08.11).
+
+        It proves to who was a member with you who wrote them, and to nobody else; it shows nothing
+        else that was said. Raises `NotReportable` for direct messages, own ones, and those that
+        disappeared; `ContentTooLarge` for too many at once.
+        """
+        named = [one if isinstance(one, Reference) else one.reference for one in messages]
+        return await self._host.histories.report(self._place, named)
+
 
 __all__ = ["Conversation", "Host", "Said"]

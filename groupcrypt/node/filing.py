@@ -17,6 +17,7 @@ from groupcrypt.errors import MalformedFrame, StoreCorrupt
 from groupcrypt.node.core import Core
 from groupcrypt.node.elapsed import Elapsed
 from groupcrypt.protocol import conversation as lines
+from groupcrypt.protocol import reports
 from groupcrypt.protocol.attachment import AttachmentContent
 from groupcrypt.protocol.content import ReceiptContent, Reference, SeenContent
 from groupcrypt.protocol.conversation import Kept, Spoken
@@ -34,6 +35,7 @@ from groupcrypt.protocol.events import (
     SeenElsewhere,
 )
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
+from groupcrypt.protocol.reports import Evidence, Signer
 from groupcrypt.store import Filing, History, HistoryRow
 
 NEWEST: Final = 1 << 62
@@ -72,6 +74,7 @@ class Filer:
         self._latest = 0  # what the clock showed last
         self._noted = 0  # when the clock was written down
         self.due = 0  # when something is over, at the earliest
+        self._known = set[bytes]()  # signers of this run: these have a row
 
     @property
     def _me(self) -> AccountId:
@@ -95,7 +98,7 @@ class Filer:
             case MessageQueued(group, _, message, said):
                 yield self.said(Place(group), Spoken(me, message, said))
             case MessageReceived(group, sender=sender, message=message, said=said):
-                yield self.said(Place(group), Spoken(sender, message, said))
+                yield from self._came(group, Spoken(sender, message, said), event.evidence)
             case DirectReceived(sender=sender, message=message, said=said):
                 yield self.said(Place(None, sender), Spoken(sender, message, said))
             case DirectSent(to=to, message=message, said=said):
@@ -115,6 +118,27 @@ class Filer:
                 yield self._seen(seen)
             case _:
                 pass
+
+    def _came(self, group: GroupId, spoken: Spoken, evidence: Evidence | None) -> Iterable[Filing]:
+        """A member's content, with what a report of it needs (spec 08.11)."""
+        if evidence is None:
+            yield self.said(Place(group), spoken)
+            return
+        yield partial(self._know, group=group, signer=evidence.signer)
+        yield self.said(Place(group), spoken, proof=reports.pack(evidence, group))
+
+    def _know(self, history: History, group: GroupId, signer: Signer) -> None:
+        """Remember whose signing key it is, for as long as this device has the group's history."""
+        name = reports.signer_name(group, signer)
+        if name in self._known:
+            return
+        self._known.add(name)
+        try:
+            known = history.find(signers_of(group), name) is not None
+        except StoreCorrupt:
+            return  # its messages cannot be reported; nothing else hangs on it
+        if not known:
+            history.add(HistoryRow(0, signers_of(group), name, reports.write_signer(signer)))
 
     def _receipt(self, spoken: Spoken) -> Iterable[Filing]:
         """Own messages arrived at somebody they went to, or were read there."""
@@ -140,10 +164,10 @@ class Filer:
 
         return filing
 
-    def said(self, place: Place, spoken: Spoken) -> Filing:
+    def said(self, place: Place, spoken: Spoken, *, proof: bytes = b"") -> Filing:
         """Lay a content into the lines that it concerns."""
         now, me = self.now(), self._me
-        lay = partial(lines.said, spoken=spoken, me=me, now=now)
+        lay = partial(lines.said, spoken=spoken, me=me, now=now, proof=proof)
         new = not isinstance(spoken.said.content, ReceiptContent)  # one makes no line
 
         def filing(history: History) -> None:
@@ -211,6 +235,11 @@ class Filer:
         self.due = min(self.due, due or NEWEST)
 
 
+def signers_of(group: GroupId) -> bytes:
+    """What the store knows the signing keys of a group's members by: no conversation."""
+    return b"s" + group
+
+
 def clock_shown(history: History) -> int:
     """What the clock of an earlier run showed at least; 0: nothing was noted."""
     try:
@@ -235,4 +264,4 @@ def _place_of(seen: SeenContent) -> Place:
     return Place(GroupId(seen.conversation))
 
 
-__all__ = ["NEWEST", "Filer", "Place", "clock_shown"]
+__all__ = ["NEWEST", "Filer", "Place", "clock_shown", "signers_of"]

@@ -13,16 +13,18 @@ from typing import Final
 
 import trio
 
+from groupcrypt.node import reporting
 from groupcrypt.node.core import Core
 from groupcrypt.node.elapsed import Elapsed
 from groupcrypt.node.feed import ClockLeapt, Forgotten
 from groupcrypt.node.filing import NEWEST, Filer, Place
 from groupcrypt.protocol import conversation as lines
-from groupcrypt.protocol import device, limits
+from groupcrypt.protocol import device, limits, reports
 from groupcrypt.protocol.content import Reference, SeenContent, SeenLine
 from groupcrypt.protocol.conversation import Kept
 from groupcrypt.protocol.device import Gone
 from groupcrypt.protocol.identifiers import AccountId, MessageId
+from groupcrypt.protocol.reports import CheckedReport
 from groupcrypt.store import History, HistoryRow
 
 SWEEP_ROWS: Final = 500  # forgotten in one transaction: delivery goes on between two
@@ -37,6 +39,11 @@ class Shown:
     place: Place
     reference: Reference
     kept: Kept
+
+    @property
+    def excerpt(self) -> str:
+        """What a reply to it quotes: nothing of what disappears (spec 11.7)."""
+        return "" if self.kept.expires else lines.excerpt_of(self.kept.line.text or "")
 
 
 class Histories:
@@ -71,6 +78,18 @@ class Histories:
         name = reference.sender + reference.message
         row = await self._core.look(lambda h: h.find(place.key, name))
         return None if row is None or not row.value else _shown(row)
+
+    async def report(self, place: Place, references: Iterable[Reference]) -> bytes:
+        """A report of messages; see `Conversation.report`."""
+        await self.sweep()
+        wanted = tuple(references)
+        found = await self._core.look(lambda h: reporting.gather(h, place, wanted))
+        assert place.group is not None  # else nothing was found
+        return reports.compose(place.group, found)
+
+    async def check_report(self, raw: bytes) -> CheckedReport:
+        """Check a report by the signing keys that are known here; see `Node.check_report`."""
+        return await self._core.look(lambda history: reporting.check(history, raw))
 
     async def mark_seen(
         self, place: Place, references: Iterable[Reference]

@@ -42,6 +42,7 @@ from groupcrypt.protocol.events import (
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.protocol.identity import Card, LinkText
 from groupcrypt.protocol.primitives import Entropy
+from groupcrypt.protocol.reports import CheckedReport
 from groupcrypt.store import PurgeResult
 
 CARD_SECONDS: Final = 30.0  # to reach the server for an imported card
@@ -204,6 +205,15 @@ class Node:
         step = await self.core.do(partial(device.create_group, name=title))
         made = next(event for event in step.events if isinstance(event, GroupJoined))
         return Group(self, made.group)
+
+    async def check_report(self, report: bytes) -> CheckedReport:
+        """Check a report of messages of a group that this device is or was in (spec 08.11).
+
+        Raises `AuthenticationFailed`, `MalformedFrame` or another `RemoteError` if it was altered,
+        and `UnknownSigner` if this device never read a message under one of its signing keys: then
+        it cannot know whose key that is.
+        """
+        return await self.histories.check_report(report)
 
     async def link(self, text: str | LinkText) -> None:
         """Make the device that shows this text one of this account; `DeviceLinked` tells when.

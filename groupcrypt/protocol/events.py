@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from groupcrypt.protocol.content import Said, SeenContent
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
+from groupcrypt.protocol.reports import Evidence
 
 
 class Waiting(StrEnum):
@@ -34,6 +35,7 @@ class MessageReceived:
     said: Said
     raw: bytes  # the content as it came, for the inbox
     inbox: int = 0  # its number there, until the application took it
+    evidence: Evidence | None = None  # for a report of it (spec 08.11); a resend brings none
 
 
 @dataclass(frozen=True, slots=True, repr=False)

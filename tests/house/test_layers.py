@@ -27,6 +27,7 @@ ORDER = (
             *("membership", "content", "media"),
         )
     ),
+    ("protocol.reports",),
     ("protocol.events", "protocol.conversation"),
     ("protocol.pairwise", "protocol.group"),
     ("protocol.records",),
@@ -42,7 +43,7 @@ ORDER = (
 )
 LEVEL = {unit: level for level, units in enumerate(ORDER) for unit in units}
 
-GROUP_SIDE = {f"protocol.{name}" for name in ("sender_key", "membership", "group")}
+GROUP_SIDE = {f"protocol.{name}" for name in ("sender_key", "membership", "reports", "group")}
 PAIRWISE_SIDE = {f"protocol.{name}" for name in ("handshake", "ratchet", "pairwise")}
 
 # Third parties, and which modules or folders alone import them. The doctor asks each for its

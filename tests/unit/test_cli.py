@@ -92,7 +92,7 @@ def test_an_error_of_ours_is_one_line_and_a_code(
 
 
 def expected_code(kind: type[GroupcryptError]) -> int:
-    if kind in (errors.CertificateMismatch, errors.IdentityChanged):
+    if kind in (errors.CertificateMismatch, errors.IdentityChanged, errors.UnknownSigner):
         return 3
     if issubclass(kind, errors.StoreError):
         return 5

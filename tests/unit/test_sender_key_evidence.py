@@ -119,6 +119,9 @@ def test_bad_vectors_fail_for_the_reason_in_their_name() -> None:
             "a report of another iteration",
             "a report of another signer",
             "a report for another epoch",
+            *(f"reported messages of another {name}" for name in ("group", "epoch", "log")),
+            "reported messages under another signing key",
+            "reported messages under another signer",
         },
         "vouch that does not hold": {
             "a vouch for another fresh count",
@@ -131,6 +134,11 @@ def test_bad_vectors_fail_for_the_reason_in_their_name() -> None:
             "a report of the other content's place",
             "a report under another id",
             "a report with another opening key",
+            "reported messages of another text",
+        },
+        "another device's message": {
+            "reported messages under another account",
+            "reported messages under another device key",
         },
         "do not contradict": {"two proofs of one frame", "two proofs of two iterations"},
     }

@@ -11,6 +11,7 @@ Rules of this file:
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final
 
+from groupcrypt.errors import MalformedFrame
 from groupcrypt.protocol import limits, wire
 from groupcrypt.protocol.content import read_content, write_said
 from groupcrypt.protocol.conversation.lines import Line, Newest, Spoken, State, lay
@@ -22,6 +23,7 @@ MAX_WORDS: Final = limits.MAX_GROUP_DEVICES  # accounts that put a sign to a mes
 MAX_LINE_BYTES: Final = 1 << 22
 
 Raw = Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
+Proof = Annotated[bytes, Blob(0, limits.MAX_RECORD_BYTES)]
 
 
 @shape
@@ -58,6 +60,8 @@ class _Row:
     began: U64
     longest: U64
     failed: Annotated[str, Text(64)]
+    proof: Proof = b""
+    edit_proof: Proof = b""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,6 +74,8 @@ class Kept:
     began: int = 0  # when its time began; 0: not yet
     longest: int = 0  # seconds: the longest time of a word about it
     failed: str = ""  # why it will never be sent, an error's code
+    proof: bytes = b""  # what a report of it needs (08.11), as it was given; empty: there is none
+    edit_proof: bytes = b""  # likewise of its newest edit
 
     @property
     def expires(self) -> int:
@@ -98,18 +104,19 @@ class Kept:
         return max(0, (begun + 1_000 * self.expires - now) // 1_000)
 
 
-def said(kept: Kept, spoken: Spoken, *, me: AccountId, now: int) -> Kept:
-    """The line after a content that concerns it was laid in (spec 11.11)."""
+def said(kept: Kept, spoken: Spoken, *, me: AccountId, now: int, proof: bytes = b"") -> Kept:
+    """The line after a content was laid into it (spec 11.11); `proof` is kept with it (08.11)."""
     line = lay(kept.line, spoken)
     if line is kept.line:
         return kept
     own = spoken.sender == me
     arrived, longest = kept.arrived or now, max(kept.longest, spoken.said.expires)
     if line.spoken is not None and kept.line.spoken is None:
-        return replace(kept, line=line, own=own, arrived=now, longest=longest)
+        return replace(kept, line=line, own=own, arrived=now, longest=longest, proof=proof)
     if line.deleted:
         return Kept(line, arrived=arrived)
-    return replace(kept, line=line, arrived=arrived, longest=longest)
+    edit_proof = kept.edit_proof if line.edit is kept.line.edit else proof
+    return replace(kept, line=line, arrived=arrived, longest=longest, edit_proof=edit_proof)
 
 
 def accepted(kept: Kept, *, now: int) -> Kept:
@@ -150,13 +157,21 @@ def write_kept(kept: Kept) -> bytes:
             kept.began,
             kept.longest,
             kept.failed,
+            kept.proof,
+            kept.edit_proof,
         )
     )
 
 
 def read_kept(raw: bytes) -> Kept:
-    """Undo `write_kept`; raises `MalformedFrame`."""
-    row = wire.decode(_Row, raw, MAX_LINE_BYTES)
+    """Undo `write_kept`, also of version 2, whose rows end before the proofs.
+
+    Raises `MalformedFrame`.
+    """
+    try:
+        row = wire.decode(_Row, raw, MAX_LINE_BYTES)
+    except MalformedFrame:
+        row = wire.decode(_Row, wire.appended(raw, b"", b""), MAX_LINE_BYTES)
     line = Line(
         None if row.spoken is None else _spoken(row.spoken),
         None if row.edit is None else _newest(row.edit),
@@ -166,7 +181,7 @@ def read_kept(raw: bytes) -> Kept:
         row.accepted,
     )
     times = (row.arrived, row.began, row.longest)
-    return Kept(line, row.own, *times, row.failed)
+    return Kept(line, row.own, *times, row.failed, row.proof, row.edit_proof)
 
 
 def _spoken(row: _Spoken) -> Spoken:

@@ -18,7 +18,7 @@ from groupcrypt.errors import (
     RemoteError,
     UnknownChain,
 )
-from groupcrypt.protocol import limits, sender_key
+from groupcrypt.protocol import limits, reports, sender_key
 from groupcrypt.protocol.content import ForOne, HeadsContent, LeaveContent, read_content
 from groupcrypt.protocol.events import (
     AfterClose,
@@ -35,8 +35,9 @@ from groupcrypt.protocol.group import heads, late, requests, silence
 from groupcrypt.protocol.group.rows import HeldFrame, SentContent
 from groupcrypt.protocol.group.state import Epoch, frame_keys
 from groupcrypt.protocol.group.turn import Turn
-from groupcrypt.protocol.identifiers import AccountId, DeviceId, MessageId
-from groupcrypt.protocol.sender_key import Header
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
+from groupcrypt.protocol.reports import Evidence
+from groupcrypt.protocol.sender_key import Header, Opened, ReceivingChain
 
 RECENT_IDS = 64
 SENT_KEPT = 256
@@ -132,8 +133,18 @@ def _open(turn: Turn, epoch: Epoch, header: Header, frame: bytes) -> None:
     if opened.head_matches is False or (opened.missing is not None and opened.missing < 0):
         turn.events.append(Diverged(group.id, epoch.number, key[0]))
     for index, message in enumerate(opened.ids):
-        evidence = partial(sender_key.report, header, opened, index)
+        evidence = partial(_evidence, epoch, chain, header, opened, index)
         deliver_one(turn, epoch, key[0], message, opened.contents[index], evidence=evidence)
+
+
+def _evidence(
+    epoch: Epoch, chain: ReceivingChain, header: Header, opened: Opened, index: int
+) -> Evidence:
+    """What a report of one content of a frame that was opened is made of (spec 08.11)."""
+    log_hash = LogHash(epoch.core.log_hash)
+    signing = sender_key.signing_key(chain.core, header.iteration)
+    signer = reports.signer_of(epoch.number, log_hash, epoch.roster.devices[chain.device], signing)
+    return Evidence(signer, sender_key.report(header, opened, index))
 
 
 def deliver_one(
@@ -143,11 +154,11 @@ def deliver_one(
     message: MessageId,
     raw: bytes,
     *,
-    evidence: Callable[[], bytes] | None = None,
+    evidence: Callable[[], Evidence] | None = None,
 ) -> None:
     """Show one content once; ids of the last 64 per device are remembered (spec 10.7).
 
-    `evidence` makes a report of it (spec 08.9), where its frame was opened.
+    `evidence` makes what a report of it needs (spec 08.11), where its frame was opened.
     """
     group = turn.group
     recent = group.recent.get(device, b"")
@@ -171,9 +182,12 @@ def deliver_one(
         return
     if isinstance(said.content, HeadsContent):
         if evidence is not None:
-            heads.compare(turn, epoch, device, said.content, evidence)
+            heads.compare(turn, epoch, device, said.content, lambda: evidence().report)
         return
-    turn.events.append(MessageReceived(group.id, epoch.number, account, device, message, said, raw))
+    proof = None if evidence is None else evidence()
+    turn.events.append(
+        MessageReceived(group.id, epoch.number, account, device, message, said, raw, evidence=proof)
+    )
 
 
 def _hold(turn: Turn, header: Header, frame: bytes, seq: int) -> None:

@@ -61,6 +61,7 @@ from groupcrypt.protocol.sender_key.vouch import (
     needs_refresh,
     read_vouch,
     refresh_signing,
+    signing_key,
 )
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "report",
     "seal",
     "seal_control",
+    "signing_key",
     "skipped_count",
     "skipped_iterations",
 ]

@@ -47,6 +47,7 @@ class Reported:
     device: DeviceId
     generation: int
     iteration: int
+    index: int  # in its frame
     id: MessageId
     content: bytes
 
@@ -86,7 +87,7 @@ def check_report(raw: bytes, context: Context, signing: bytes) -> Reported:
     tag = commit_tag(position_of(context, found.header), listed)
     check_proof(FrameProof(found.header, tag, found.body_hash, found.signature), context, signing)
     device, generation, iteration = read_header_bytes(found.header)
-    return Reported(device, generation, iteration, message, found.content)
+    return Reported(device, generation, iteration, found.index, message, found.content)
 
 
 def check_proof(proof: FrameProof, context: Context, signing: bytes) -> None:

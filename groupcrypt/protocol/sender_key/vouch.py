@@ -175,6 +175,11 @@ def key_at(core: ReceivingCore, context: Context, iteration: int) -> bytes:
         raise UnknownChain("the hand-over to a signing key of this epoch is missing")
     if core.fresh < context.fresh:
         raise AuthenticationFailed("a signing key that cannot be renewed any more")
+    return signing_key(core, iteration)
+
+
+def signing_key(core: ReceivingCore, iteration: int) -> bytes:
+    """The public key under which a chain's owner signs `iteration` in this epoch."""
     if iteration >= core.signing_from:
         return core.signing
     for first, public in reversed(core.older):

@@ -8,7 +8,8 @@ Rules of this file:
 from collections.abc import Callable
 from typing import Any, Final
 
-from groupcrypt.protocol import limits, sender_key, wire
+from groupcrypt.protocol import limits, reports, sender_key, wire
+from groupcrypt.protocol.content import write_said
 from groupcrypt.protocol.identifiers import DeviceId, MessageId
 from groupcrypt.protocol.sender_key import (
     FrameProof,
@@ -21,6 +22,7 @@ from groupcrypt.testing.vectors import Vector, expecting
 from groupcrypt.testing.vectors.sender_keys_bad_frames import bad_frames
 from groupcrypt.testing.vectors.sender_keys_bad_records import bad_records
 from groupcrypt.testing.vectors.sender_keys_good import good
+from groupcrypt.testing.vectors.sender_keys_reports import bad_reports, good_reports
 from groupcrypt.testing.vectors.sender_keys_scene import NOW, accepted, read_place, replay
 
 Given = dict[str, Any]
@@ -43,7 +45,7 @@ class Tape:
 
 def generate() -> tuple[list[Vector], list[Vector]]:
     """Both files of the chapter."""
-    return good(), bad_frames() + bad_records()
+    return good() + good_reports(), bad_frames() + bad_records() + bad_reports()
 
 
 def check(vector: Vector) -> None:
@@ -181,6 +183,24 @@ def _report(given: Given) -> dict[str, Any]:
     }
 
 
+def _messages(given: Given) -> dict[str, Any]:
+    checked = reports.check(bytes.fromhex(given["messages"]))
+    return {
+        "group": checked.group.hex(),
+        "reported": [
+            {
+                "account": one.sender.hex(),
+                "device": one.device.hex(),
+                "epoch": one.epoch,
+                "id": one.message.hex(),
+                "content": write_said(one.said).hex(),
+            }
+            for one in checked.messages
+        ],
+        "signers": [reports.signer_name(checked.group, one).hex() for one in checked.signers],
+    }
+
+
 def _fork(given: Given) -> dict[str, Any]:
     context, _ = read_place(given)
     one, other = [
@@ -222,6 +242,7 @@ _KINDS: Final[dict[str, Callable[[Given], dict[str, Any]]]] = {
     "arrived": _accept,
     "control_frame": _control,
     "report": _report,
+    "messages": _messages,
     "proofs": _fork,
     "hashes": _heads,
     "body": _frame_parts,
