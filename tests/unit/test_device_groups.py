@@ -13,6 +13,7 @@ from groupcrypt.protocol.events import Gap, GroupJoined
 from groupcrypt.protocol.group import GroupState, LetterKind
 from groupcrypt.protocol.group.state import need_keys
 from groupcrypt.protocol.identifiers import GroupId
+from groupcrypt.protocol.membership import Op
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.room import Room
 from groupcrypt.testing.simulation import Simulation
@@ -158,6 +159,35 @@ def test_who_is_welcomed_late_is_told_what_it_does_not_read() -> None:
     assert gaps == [Gap(group, 2, head - 1)]
     for name in ("laptop", "tablet"):  # they were added by the epochs that they start at
         assert not any(isinstance(each, Gap) for each in world.devices[name].events)
+
+
+@pytest.mark.spec("10.2-6")
+def test_a_stay_that_began_and_ended_while_one_was_away_is_told_too() -> None:
+    world = Simulation(4, "alice bob carol dave")
+    group = world.group_with("alice", "bob", "dave")
+    alice, bob, carol = (world.devices[name] for name in ("alice", "bob", "carol"))
+    promotion = device.role_data(bob.account, admin=True)
+    now = world.now
+    alice.adopt(
+        device.change(alice.state, group, Op.ROLE, promotion, now=now, entropy=alice.entropy)
+    )
+    world.settle()
+    for name in ("alice", "bob"):
+        world.introduce(name, "carol")
+    world.settle()
+    world.add("alice", group, "carol")
+    world.settle_uploads(alice)
+    alice.online = carol.online = False  # her Welcome has not left
+    world.settle()
+    world.remove("bob", group, "carol")
+    world.settle()
+    world.add("bob", group, "carol")
+    world.settle()
+    carol.online = True
+    world.settle()
+    (joined,) = [each.epoch for each in carol.events if isinstance(each, GroupJoined)]
+    gaps = [each for each in carol.events if isinstance(each, Gap)]
+    assert gaps == [Gap(group, 3, joined - 2)]  # in the epoch between she was out
 
 
 # --- answering --------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from groupcrypt.protocol.group import LetterKind, Turn
 from groupcrypt.protocol.group.letters import Contacts, Sent
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, TopicId
 from groupcrypt.protocol.identity import make_device_list
-from groupcrypt.protocol.membership import Op, member_since
+from groupcrypt.protocol.membership import Op, stays
 from groupcrypt.protocol.primitives import SigningKey
 from groupcrypt.testing.device import PIN, Device
 from groupcrypt.testing.entropy import SeededEntropy
@@ -110,14 +110,18 @@ def test_a_linked_device_is_listed_and_reads_from_then_on() -> None:
 
 
 @pytest.mark.spec("10.2-6")
-def test_a_log_tells_since_when_a_device_is_a_member() -> None:
+def test_a_log_tells_when_a_device_was_a_member() -> None:
     world, group = linked_world()
     alice, bob, laptop = (world.devices[name] for name in ("alice", "bob", "laptop"))
 
-    def since(one: Device) -> int:
-        return member_since(alice.state.groups[group].log, one.account, one.device)
+    def member(one: Device) -> tuple[range, ...]:
+        return stays(alice.state.groups[group].log, one.account, one.device)
 
-    assert (since(alice), since(bob), since(laptop)) == (0, 1, 2)
+    assert [member(one) for one in (alice, bob, laptop)] == [
+        (range(3),),
+        (range(1, 3),),
+        (range(2, 3),),
+    ]
     world.link("alice", "tablet")
     world.settle()
     world.remove("alice", group, "bob")
@@ -125,7 +129,12 @@ def test_a_log_tells_since_when_a_device_is_a_member() -> None:
     world.add("alice", group, "bob")
     world.settle()
     names = ("alice", "bob", "laptop", "tablet")
-    assert [since(world.devices[name]) for name in names] == [0, 5, 2, 3]
+    assert [member(world.devices[name]) for name in names] == [
+        (range(6),),
+        (range(1, 4), range(5, 6)),
+        (range(2, 6),),
+        (range(3, 6),),
+    ]
 
 
 @pytest.mark.spec("12.9-1")

@@ -49,7 +49,7 @@ from groupcrypt.protocol.group.letters import (
 )
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash
 from groupcrypt.protocol.identity import read_account_record
-from groupcrypt.protocol.membership import member_since
+from groupcrypt.protocol.membership import stays
 from groupcrypt.protocol.primitives import ZERO32
 
 RECORD_SECONDS = 30 * 24 * 3600
@@ -346,12 +346,13 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
 
 
 def _missed(work: Work, joined: GroupState, before: GroupState | None) -> list[Event]:
-    """A member that starts at a later epoch than the one it was added in reads none between."""
-    first = member_since(joined.log, work.me.account, work.me.device)
-    if before is not None:
-        first = max(first, before.core.head + 1)
-    last = joined.core.head - 1
-    return [Gap(joined.id, first, last)] if first <= last else []
+    """The epochs in which it was a member and that it never reads: it starts at a later one."""
+    start, own = 0 if before is None else before.core.head + 1, (work.me.account, work.me.device)
+    read = range(start, joined.core.head)
+    passed = [
+        (max(one.start, read.start), min(one.stop, read.stop)) for one in stays(joined.log, *own)
+    ]
+    return [Gap(joined.id, first, end - 1) for first, end in passed if first < end]
 
 
 def _later(stray: Stray, head: int) -> bool:

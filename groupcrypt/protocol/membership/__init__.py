@@ -33,7 +33,7 @@ from groupcrypt.protocol.membership.log import sign_entry as sign_entry
 from groupcrypt.protocol.membership.ops import update_distance as update_distance
 from groupcrypt.protocol.membership.rules import apply as apply
 from groupcrypt.protocol.membership.rules import draft as draft
-from groupcrypt.protocol.membership.rules import member_since as member_since
+from groupcrypt.protocol.membership.rules import stays as stays
 from groupcrypt.protocol.membership.statements import check_confirm as check_confirm
 from groupcrypt.protocol.membership.statements import check_leave as check_leave
 from groupcrypt.protocol.membership.statements import make_confirm as make_confirm

@@ -42,7 +42,9 @@ from groupcrypt.protocol.membership.log import (
     Entry,
     EntryBody,
     GenesisData,
+    LeaveData,
     Op,
+    RemoveData,
     check_signature,
     genesis_hash,
     group_id,
@@ -51,6 +53,7 @@ from groupcrypt.protocol.membership.log import (
     sign_entry,
 )
 from groupcrypt.protocol.membership.ops import RULES, UNKNOWN, Case, entry_data
+from groupcrypt.protocol.membership.statements import leaving_device
 from groupcrypt.protocol.primitives import ZERO32
 
 
@@ -79,18 +82,33 @@ def apply(roster: Roster | None, raw: bytes) -> Roster:
     return _seal(made, log_hash(roster.log_hash, entry.body))
 
 
-def member_since(log: tuple[bytes, ...], account: AccountId, device: DeviceId) -> int:
-    """The epoch whose entry made a device a member, the last time; of a log that was checked."""
-    found, inside = 0, False
+def stays(log: tuple[bytes, ...], account: AccountId, device: DeviceId) -> tuple[range, ...]:
+    """The epochs in which a device was a member, stretch by stretch; of a log that was checked."""
+    found: list[range] = []
+    own: set[bytes] = set()  # the devices of the account
+    since, end = -1, 0  # -1: the device is no member
     for raw in log:
         body, _ = read_entry(raw)
-        for listed in _lists_in(body):
-            if listed.account == account:
-                inside = inside and body.op not in (Op.GENESIS, Op.ADD)
-                named = any(each.device == device for each in listed.devices)
-                found = body.epoch if named and not inside else found
-                inside = named
-    return found
+        own = _devices_after(body, account, own)
+        if device in own and since < 0:
+            since = body.epoch
+        if device not in own and since >= 0:
+            found.append(range(since, body.epoch))
+            since = -1
+        end = body.epoch + 1
+    return (*found, range(since, end)) if since >= 0 else tuple(found)
+
+
+def _devices_after(body: EntryBody, account: AccountId, own: set[bytes]) -> set[bytes]:
+    """The devices of an account that are members after an entry."""
+    if body.op == Op.REMOVE and account in entry_data(RemoveData, body).accounts:
+        return set()
+    if body.op == Op.LEAVE_COMMIT:
+        return set() if leaving_device(entry_data(LeaveData, body).proposal) in own else own
+    for listed in _lists_in(body):
+        if listed.account == account:
+            own = {each.device for each in listed.devices}
+    return own
 
 
 def _lists_in(body: EntryBody) -> Iterator[DeviceList]:

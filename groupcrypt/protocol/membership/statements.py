@@ -97,6 +97,12 @@ def check_leave(roster: Roster, proposal: bytes) -> AccountId:
     return member.account
 
 
+def leaving_device(proposal: bytes) -> DeviceId:
+    """The device that wrote a proposal to leave which was checked; its account leaves."""
+    signed = decode(SignedLeave, proposal, limits.MAX_STATEMENT_BYTES)
+    return DeviceId(decode(LeaveBody, signed.body, limits.MAX_STATEMENT_BYTES).device)
+
+
 def is_last_admin(roster: Roster, member: Member) -> bool:
     """Whether the group would be left with members but no admin without `member` (spec 09.6)."""
     return roster.admins == (member.account,) and len(roster.members) > 1
