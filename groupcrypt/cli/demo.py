@@ -7,7 +7,6 @@ Rules of this file:
 
 import argparse
 import shutil
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -15,8 +14,9 @@ from pathlib import Path
 
 import trio
 
-from groupcrypt.cli import command, outcome, proof
-from groupcrypt.cli.stage import Actor, Broadcaster, Line, NotSeen, Tap
+from groupcrypt.cli import command, outcome, proof, travelling, vanishing
+from groupcrypt.cli.show import Show
+from groupcrypt.cli.stage import Actor, Broadcaster, NotSeen, Tap
 
 # Names long enough that no random bytes hold one by chance.
 FULL = {
@@ -39,7 +39,7 @@ def register(subparsers: command.Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play it; exit code 1 if anything it claims did not happen."""
-    show = _Show(json_lines=arguments.json)
+    show = Show(json_lines=arguments.json)
     folder = Path(tempfile.mkdtemp(prefix="groupcrypt-demo-"))
     try:
         trio.run(_play, folder, show, strict_exception_groups=True)
@@ -54,61 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @dataclass(slots=True)
-class _Show:
-    """Prints what happens, and remembers whether all of it did."""
-
-    json_lines: bool
-    failures: int = 0
-    claims: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    def scene(self, text: str) -> None:
-        if self.json_lines:
-            command.emit(type="scene", text=text, seconds=self._seconds())
-        else:
-            print(f"\n{command.painted(text, 'bold', sys.stdout)}", flush=True)
-
-    def note(self, text: str) -> None:
-        if not self.json_lines:
-            print(f"   {command.painted(text, 'dim', sys.stdout)}", flush=True)
-
-    def claim(self, text: str, *, holds: bool = True) -> None:
-        self.claims += 1
-        self.failures += not holds
-        if self.json_lines:
-            command.emit(type="claim", text=text, holds=holds, seconds=self._seconds())
-            return
-        mark = command.painted("ok  ", "green", sys.stdout) if holds else "FAIL"
-        print(
-            f"   {mark if holds else command.painted(mark, 'red', sys.stdout)} {text}", flush=True
-        )
-
-    def end(self) -> int:
-        holds = not self.failures
-        if self.json_lines:
-            command.emit(
-                type="end",
-                holds=holds,
-                claims=self.claims,
-                failures=self.failures,
-                seconds=self._seconds(),
-            )
-        else:
-            text = f"{self.claims - self.failures} of {self.claims} claims held"
-            colour = "green" if holds else "red"
-            print(f"\n{command.painted(text, colour, sys.stdout)}, {self._seconds()} seconds")
-        return outcome.OK if holds else outcome.FAILED
-
-    def _seconds(self) -> float:
-        return round(time.monotonic() - self.began, 1)
-
-
-@dataclass(slots=True)
 class _Stage:
     """Who and what is on stage."""
 
     folder: Path
-    show: _Show
+    show: Show
     nursery: trio.Nursery
     server: Broadcaster
     people: dict[str, Actor]
@@ -133,7 +83,7 @@ class _Stage:
         return place
 
 
-async def _play(folder: Path, show: _Show) -> None:
+async def _play(folder: Path, show: Show) -> None:
     server = Broadcaster(folder / "server")
     people: dict[str, Actor] = {}
     async with trio.open_nursery() as nursery:
@@ -154,8 +104,9 @@ async def _play(folder: Path, show: _Show) -> None:
             copies = await _acts(stage)
         finally:
             with trio.CancelScope(shield=True):
-                for actor in people.values():
-                    await actor.stop()
+                async with trio.open_nursery() as stopping:
+                    for actor in people.values():
+                        stopping.start_soon(actor.stop)
                 await server.stop()
             nursery.cancel_scope.cancel()
     await _afterwards(stage, bytes(tap.kept), copies)
@@ -163,10 +114,13 @@ async def _play(folder: Path, show: _Show) -> None:
 
 async def _acts(stage: _Stage) -> list[Path]:
     await _a_group(stage)
+    secret = await vanishing.begin(stage.show, stage.people, stage.folder)
     await _a_joiner(stage)
     copies = await _a_crash(stage)
     await _a_removal(stage)
-    await _a_direct_message(stage)
+    await travelling.play(stage.show, stage.people, stage.group, stage.server.data)
+    await secret.end()
+    stage.said.append(vanishing.TEXT)
     return copies
 
 
@@ -245,24 +199,6 @@ async def _a_removal(stage: _Stage) -> None:
     show.claim("bob holds everything he had, and was shown nothing later", holds=kept == held)
 
 
-async def _a_direct_message(stage: _Stage) -> None:
-    show, people = stage.show, stage.people
-    show.scene("one direct message, outside of any group")
-    text = "between us: alice snores"
-    stage.said.append(text)
-    await people["alice"].do("dm", contact=FULL["carol"], text=text)
-    line = await people["carol"].reads(text)
-    show.claim("carol got it from alice, and nobody else", holds=line["group"] is None)
-    others: list[Line] = [
-        line
-        for name in ("bob", "dave", "erin")
-        for line in people[name].seen
-        if line.get("text") == text
-    ]
-    if others:
-        show.claim("the direct message was seen by others", holds=False)
-
-
 async def _afterwards(stage: _Stage, traffic: bytes, copies: list[Path]) -> None:
     show = stage.show
     show.scene("Everybody has stopped. What do the files say?")
@@ -287,7 +223,7 @@ async def _afterwards(stage: _Stage, traffic: bytes, copies: list[Path]) -> None
         holds=dave.opened == 0 < dave.records,
     )
     wanted = [text.encode() for text in (*stage.said, TITLE, *FULL.values())]
-    _searched(show, "the server's database", proof.found_in(data, wanted), len(wanted))
+    _searched(show, "the server's files", proof.found_in(data, wanted), len(wanted))
     crossed = [text for text in wanted[: len(stage.said) + 1] if text in traffic]
     _searched(
         show,
@@ -297,7 +233,7 @@ async def _afterwards(stage: _Stage, traffic: bytes, copies: list[Path]) -> None
     )
 
 
-def _searched(show: _Show, where: str, found: list[bytes], wanted: int) -> None:
+def _searched(show: Show, where: str, found: list[bytes], wanted: int) -> None:
     show.claim(
         f"{where}: searched for {wanted} texts and names, found {len(found)}", holds=not found
     )

@@ -10,10 +10,15 @@ from pathlib import Path
 
 from groupcrypt.server.engines.sqlite import SqliteEngine
 from groupcrypt.store import SqliteStore
+from groupcrypt.store.contents import HEADER
+from groupcrypt.store.database import Database
+from groupcrypt.store.history import SealedHistory
+from groupcrypt.store.vault import Vault, opener, unwrap
 from groupcrypt.testing.adversary import Adversary, Record
 
 PAGE = 256
 PAGE_BYTES = 1 << 20
+PIECE = 16  # bytes: no 16 random ones are the same by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,48 @@ def knows_of(stores: list[dict[bytes, bytes]], records: list[Record]) -> int:
     return sum(thief.attack(record).header is not None for record in records)
 
 
+def sealed_with(copy: Path, text: bytes) -> list[bytes]:
+    """What of a store's files holds a text: the bytes of each sealed row and its salt (spec 16.3).
+
+    `copy`: a copy of a home, also of one whose node runs. Raises `StoreError` if it was copied in
+    the middle of a write.
+    """
+    database = Database(copy / "device.db")
+    try:
+        (header,) = database.query("SELECT value FROM store WHERE id = ?", HEADER)[0]
+        vault = Vault(*unwrap(header, opener(None, copy / "device.key")))
+        found = [
+            (sealed, salt)
+            for name, sealed, salt in database.query(
+                "SELECT name, sealed, salt FROM rows JOIN salts USING (slot)"
+            )
+            if text in vault.open_row(name, salt, sealed)[1]
+        ]
+        history = SealedHistory(database, vault)
+        for number, sealed, salt in database.query(
+            "SELECT number, sealed, salt FROM messages JOIN message_salts USING (slot)"
+        ):
+            row = history.at(number)
+            if row is not None and text in row.value:
+                found.append((sealed, salt))
+    finally:
+        database.discard()
+    return [part for pair in found for part in pair]
+
+
+def pieces_of(sealed: list[bytes]) -> list[bytes]:
+    """Every 16 bytes in a row of these: SQLite may have cut them, and left a part."""
+    return [
+        part[at : at + PIECE] for part in sealed for at in range(0, len(part) - PIECE + 1, PIECE)
+    ]
+
+
 def found_in(folder: Path, wanted: list[bytes]) -> list[bytes]:
     """Which of the byte strings occur in any file below a folder."""
     texts = [file.read_bytes() for file in folder.rglob("*") if file.is_file()]
     return [text for text in wanted if any(text in content for content in texts)]
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -26,11 +26,13 @@ class Actor:
     """One node process: requests in, events out."""
 
     def __init__(self, name: str, home: Path, server: tuple[str, str], shown: str) -> None:
-        """`server`: address and key; `shown`: the name others see."""
+        """`server`: address and key."""
         self.name = name
         self.home = home
+        self.shown = shown  # the name others see
         self.seen: list[Line] = []  # every line it ever printed, over restarts
         self.ready: Line = {}
+        self.moves: Callable[[int, int], object] = lambda _, __: None  # told of files on their way
         self._arguments = [
             *(sys.executable, "-m", "groupcrypt", "node", "--json", "--home", str(home)),
             *("--server", server[0], "--server-key", server[1], "--name", shown),
@@ -55,7 +57,11 @@ class Actor:
         rest = b""
         async for chunk in process.stdout:
             *lines, rest = (rest + bytes(chunk)).split(b"\n")
-            self.seen += [json.loads(line) for line in lines if line]
+            told = [json.loads(line) for line in lines if line]
+            for line in told:
+                if line["type"] == "progress":
+                    self.moves(line["bytes"], line["of"])
+            self.seen += told
             self._news.set()
             self._news = trio.Event()
 
