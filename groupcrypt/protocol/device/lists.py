@@ -63,6 +63,12 @@ def let_go(core: DeviceCore, turn: Turn) -> None:
             groups.depart(turn, listed.account)
 
 
+def doubt(work: Work) -> None:
+    """On a linked device: read the account's slot, perhaps it is not in the list any more."""
+    if work.state.core.account_key is None:
+        work.set_core(list_asked=0)
+
+
 def adopt(work: Work, listed: DeviceList, entries: tuple[DeviceEntry, ...], name: str) -> None:
     """Take a list of the own account, which follows the one held; devices it drops are gone."""
     core, before = work.state.core, own.own_list(work.state)

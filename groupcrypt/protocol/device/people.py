@@ -123,7 +123,7 @@ def hear_list(work: Work, account: AccountId, version: int, list_hash: bytes) ->
     core = work.state.core
     newer = account == work.state.account and version > own.own_list(work.state).version
     if newer and work.ms - core.list_asked >= RECORD_PATIENCE_MS:
-        work.set_core(list_asked=0)
+        lists.doubt(work)
     if person is None:
         return
     known, stated = device_list_of(person), person.stated

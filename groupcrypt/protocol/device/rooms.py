@@ -82,7 +82,15 @@ def run(work: Work, group: GroupId, act: Callable[[Turn], None]) -> None:
     act(turn)
     if turn.group.roster is not state.roster:
         lists.follow(work.state.core, turn)
+    if _in_vain(state, turn.group):
+        lists.doubt(work)
     absorb(work, turn)
+
+
+def _in_vain(before: GroupState, after: GroupState) -> bool:
+    """Whether a secret was asked for once more: nobody answers a device that was revoked."""
+    asked = before.core.asked_at, after.core.asked_at
+    return None not in asked and asked[0] != asked[1] and before.core.head == after.core.head
 
 
 def absorb(work: Work, turn: Turn) -> None:

@@ -121,6 +121,7 @@ class Delivery:
             found += [f"{name} got a message {n} times" for n in counts.values() if n > 1]
             places = {each.message: each for each in got}
             excused = _told_of_a_hole(node, group)
+            over = _let_go(node, group, log)
             keyless = _keyless(node, group, log)
             for sender, sent in settled(world, group):
                 if sender == name or sender in self.without:
@@ -132,7 +133,7 @@ class Delivery:
                     continue
                 key = (world.devices[sender].device, sent.epoch)
                 if place is None:
-                    fine = excused(sent.epoch) or key in keyless
+                    fine = excused(sent.epoch) or key in keyless or over(sent.epoch)
                 else:
                     fine = _passed_over(world.devices[sender], group, place.epoch)
                 if not fine:
@@ -167,6 +168,22 @@ def _keyless(node: Node, group: GroupId, log: History) -> set[tuple[DeviceId, in
         for event in told(node, group)
         if isinstance(event, MessageReceived)
     }
+
+
+def _let_go(node: Node, group: GroupId, log: History) -> Callable[[int], bool]:
+    """Whether a revoked device, though the log has it, told that the group is over, or of nothing.
+
+    So may one that was revoked before its Welcome, or that lacks a secret (12.10).
+    """
+    left = [
+        event.epoch
+        for event in told(node, group)
+        if isinstance(event, Departed)
+        and node.device in log.revoked
+        and log.was_in(node.device, event.epoch)
+    ]
+    never = node.device in log.revoked and place_of(node, group) is None
+    return lambda epoch: never or epoch >= min(left, default=epoch + 1)
 
 
 @dataclass(frozen=True, slots=True)
