@@ -28,6 +28,7 @@ from groupcrypt.protocol.content import (
     ReplyContent,
     TextContent,
 )
+from groupcrypt.protocol.conversation import excerpt_of, quoting
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 
 
@@ -120,6 +121,21 @@ class Conversation(ABC):
         """Answer a message; one without a timer is quoted for who does not have it (spec 11.7)."""
         target, excerpt = (to, "") if isinstance(to, Reference) else (to.reference, to.excerpt)
         return await self.send(ReplyContent(target, excerpt, text), expires_after=expires_after)
+
+    async def quote(self, to: Said | Reference, text: str) -> MessageId:
+        """Answer a message and quote it also if it has a timer: then the answer goes as it goes.
+
+        One that is deleted or over, or has hardly any time left, is answered without a quote; the
+        answer has the conversation's timer then (spec 11.7).
+        """
+        target = to if isinstance(to, Reference) else to.reference
+        found = await self._host.histories.find(self._place, target)
+        excerpt, expires = "", self.timer
+        if found is not None:
+            left = found.kept.left(self._host.histories.clock.now())
+            beginning = excerpt_of(found.kept.line.text or "")
+            excerpt, expires = quoting(beginning, expires=expires, remaining=left)
+        return await self.send(ReplyContent(target, excerpt, text), expires_after=expires)
 
     async def react(self, to: Said | Reference, emoji: str) -> MessageId:
         """Put a sign to a message in place of the own one before; "" takes that back."""

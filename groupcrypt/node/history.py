@@ -13,6 +13,7 @@ from typing import Final
 
 import trio
 
+from groupcrypt.errors import MalformedFrame, StoreCorrupt
 from groupcrypt.node import reporting
 from groupcrypt.node.core import Core
 from groupcrypt.node.elapsed import Elapsed
@@ -20,7 +21,7 @@ from groupcrypt.node.feed import ClockLeapt, Forgotten
 from groupcrypt.node.filing import NEWEST, Filer, Place
 from groupcrypt.protocol import conversation as lines
 from groupcrypt.protocol import device, limits, reports
-from groupcrypt.protocol.content import Reference, SeenContent, SeenLine
+from groupcrypt.protocol.content import Reference
 from groupcrypt.protocol.conversation import Kept
 from groupcrypt.protocol.device import Gone
 from groupcrypt.protocol.identifiers import AccountId, MessageId
@@ -53,6 +54,7 @@ class Histories:
         self._core = core
         self.clock = clock
         self.filer = Filer(core, clock)
+        self._seeing = trio.Lock()
         self.tell: Callable[[Forgotten | ClockLeapt], None] = _to_nobody
 
     # --- what is looked at ---------------------------------------------------------------------
@@ -96,36 +98,27 @@ class Histories:
     ) -> tuple[Reference, ...]:
         """The user saw messages: their time begins, own devices and authors are told (11.10).
 
-        Returns those for which it was the first time.
+        Returns those for which it was the first time. One commit has all of it: nobody sees a
+        time begin of which others never hear.
         """
-        began, now = list[Reference](), self.filer.now()
+        wanted = tuple(dict.fromkeys(references))
+        async with self._seeing:  # who looks meanwhile does not tell it a second time
+            now = self.filer.now()
+            change = partial(lines.seen, age=0, now=now)
 
-        def filing(history: History) -> None:
-            for reference in references:
+            def fresh(history: History) -> tuple[Reference, ...]:
+                return tuple(one for one in wanted if _begins(history, place, one, change))
 
-                def change(kept: Kept, reference: Reference = reference) -> Kept:
-                    after = lines.seen(kept, age=0, now=now)
-                    if not kept.began and after.began:
-                        began.append(reference)
-                    return after
+            began = await self._core.look(fresh)
+            if began:
 
-                self.filer.change(history, place, reference, change, new=False)
+                def filing(history: History) -> None:
+                    for one in began:
+                        self.filer.change(history, place, one, change, new=False)
 
-        await self._core.file(filing)
-        for at in range(0, len(began), limits.MAX_RECEIPT_MESSAGES):
-            await self._tell_seen(place, began[at : at + limits.MAX_RECEIPT_MESSAGES])
-        return tuple(began)
-
-    async def _tell_seen(self, place: Place, began: list[Reference]) -> None:
-        told = tuple(SeenLine(one.sender, one.message, 0) for one in began)
-        seen = SeenContent(place.group is None, place.key[1:], told)
-        await self._core.do(partial(device.tell_seen, seen=seen))
-        for author in sorted({one.sender for one in began}):
-            read = tuple(MessageId(one.message) for one in began if one.sender == author)
-            act = partial(
-                device.send_read, author=AccountId(author), messages=read, group=place.group
-            )
-            await self._core.do(act)
+                where = place.group or AccountId(place.key[1:])
+                await self._core.do(partial(device.saw, conversation=where, messages=began), filing)
+        return began
 
     # --- what is forgotten ---------------------------------------------------------------------
 
@@ -183,6 +176,20 @@ def _shown(row: HistoryRow) -> Shown | None:
         return None
     reference = Reference(row.reference[:32], row.reference[32:])
     return Shown(row.number, Place.of(row.conversation), reference, kept)
+
+
+def _begins(
+    history: History, place: Place, reference: Reference, change: Callable[[Kept], Kept]
+) -> bool:
+    """Whether the time of a message begins by a change."""
+    try:
+        row = history.find(place.key, reference.sender + reference.message)
+        if row is None or not row.value:
+            return False
+        kept = lines.read_kept(row.value)
+    except (StoreCorrupt, MalformedFrame):
+        return False  # passed over, as by the change itself
+    return not kept.began and change(kept).began > 0
 
 
 def _gone(row: HistoryRow) -> Gone:

@@ -29,12 +29,12 @@ from groupcrypt.protocol.broadcast import (
     Code,
     token_hash,
 )
+from groupcrypt.protocol.device.files import BLOB_SECONDS
 from groupcrypt.protocol.device.state import OutgoingFile
 from groupcrypt.protocol.identifiers import MessageId
 from groupcrypt.protocol.limits import FILE_CHUNK_BYTES
 
 BATCH: Final = 8  # chunks that one call of the thread reads and seals
-LIFE: Final = 14 * 24 * 3600  # seconds that the server keeps a file
 STUCK: Final = 8  # answers in a row that led nowhere; then the upload is given up
 DROP_SECONDS: Final = 5.0
 WAITED_OUT: Final = PASSING - {Code.QUOTA.name.lower()}  # of that people can do something
@@ -77,7 +77,7 @@ class Sending:
         before = self._held
         layout = self._file.layout
         try:
-            held = await connection.ask(BlobNew(*self._tokens, layout.sealed, LIFE))
+            held = await connection.ask(BlobNew(*self._tokens, layout.sealed, BLOB_SECONDS))
             assert isinstance(held, BlobHeld)  # the connection sees to it
             self._heard(held.held)
             if held.held < layout.sealed:

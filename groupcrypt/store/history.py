@@ -37,7 +37,7 @@ _PLACE: Final = struct.Struct(">QQ")
 _ROW: Final = """SELECT number, messages.conversation, reference, due, salt, sealed
     FROM messages LEFT JOIN message_salts USING (slot) """
 _PAGE: Final = """SELECT first, last, salt, sealed
-    FROM pages JOIN message_salts USING (slot) """
+    FROM pages LEFT JOIN message_salts USING (slot) """
 _FREE: Final = f"SELECT slot FROM message_salts WHERE salt = x'{NO_SALT.hex()}' LIMIT 1"  # noqa: S608  # a constant
 
 
@@ -96,9 +96,9 @@ class SealedHistory:
         needle, found = fold(words), list[HistoryRow]()
         tag = None if conversation is None else self._tag(conversation)
         for number in self._candidates(needle, tag, before):
-            row = self.at(number)
+            row = self._sound(number)
             if row is None or needle not in fold(row.text):
-                raise StoreCorrupt("the search pages of the store do not fit its messages")
+                continue  # it is damaged, or its page is: it hurts no other
             found.append(row)
             if len(found) == limit:
                 break
@@ -113,7 +113,7 @@ class SealedHistory:
         number = max(newest or 0, paged) + 1
         self._write(replace(row, number=number))
         if number - paged >= 2 * PAGE_ROWS:
-            self._fill_page(paged + 1, paged + PAGE_ROWS)
+            self._put_page(self._page_of(paged + 1, paged + PAGE_ROWS))
         return number
 
     def replace(self, row: HistoryRow) -> None:
@@ -148,6 +148,12 @@ class SealedHistory:
 
     def _rows(self, statement: str, *values: object) -> list[HistoryRow]:
         return [self._open(*row) for row in self._database.query(statement, *values)]
+
+    def _sound(self, number: int) -> HistoryRow | None:
+        """The row with this number, if it is there and opens."""
+        for row in map(self._whole, self._database.query(_ROW + "WHERE number = ?", number)):
+            return row if row.value else None
+        return None
 
     def _whole(self, row: tuple[Any, ...]) -> HistoryRow:
         """A row; one that is damaged hurts no other, and is as a tombstone among them."""
@@ -235,27 +241,33 @@ class SealedHistory:
         )
         for (number,) in firsts:
             for first, last, plain in self._sealed_pages("WHERE first = ?", number):
-                if sought in plain:  # most pages contain nothing, and are not taken apart
+                if plain is None:
+                    yield self._page_of(first, last)
+                elif sought in plain:  # most pages contain nothing, and are not taken apart
                     yield Page.from_bytes(first, last, plain)
 
-    def _sealed_pages(self, where: str, *values: object) -> Iterator[tuple[int, int, bytes]]:
+    def _sealed_pages(self, where: str, *values: object) -> Iterator[tuple[int, int, bytes | None]]:
+        """Pages as they were sealed; None of a damaged one: its messages are still there."""
         found = self._database.query(_PAGE + where, *values)
         for first, last, salt, sealed in found:
-            yield first, last, self._unseal(salt, sealed, b"page" + _PLACE.pack(first, last))
+            try:
+                yield first, last, self._unseal(salt, sealed, b"page" + _PLACE.pack(first, last))
+            except StoreCorrupt:
+                yield first, last, None
 
     def _paged(self) -> int:
         """The last number that lies in a page."""
         newest = self._database.query("SELECT last FROM pages ORDER BY first DESC LIMIT 1")
         return int(newest[0][0]) if newest else 0
 
-    def _fill_page(self, first: int, last: int) -> None:
-        """Make rows that are in no page one."""
+    def _page_of(self, first: int, last: int) -> Page:
+        """The page that these rows make."""
         rows = self._database.query(
             _ROW + "WHERE number BETWEEN ? AND ? AND due = 0 AND slot IS NOT NULL ORDER BY number",
             *(first, last),
         )
         texts = ((row[0], row[1], fold(self._whole(row).text)) for row in rows)
-        self._put_page(Page(first, last, tuple(entry for entry in texts if entry[2])))
+        return Page(first, last, tuple(entry for entry in texts if entry[2]))
 
     def _put_page(self, page: Page) -> None:
         self._shred("SELECT slot FROM pages WHERE first = ?", page.first)
@@ -267,11 +279,18 @@ class SealedHistory:
         )
 
     def _correct_page(self, number: int, tag: bytes, text: str) -> None:
-        """A row has another text, or none that may be searched in a page."""
+        """A row has another text, or none that may be searched in a page.
+
+        A page that is damaged is made anew: nothing that was to go may stay in it.
+        """
         if number > self._paged():
             return
         covering = self._sealed_pages("WHERE first <= ? ORDER BY first DESC LIMIT 1", number)
-        for page in (Page.from_bytes(*found) for found in covering):
+        for first, last, plain in covering:
+            if plain is None:
+                self._put_page(self._page_of(first, last))
+                continue
+            page = Page.from_bytes(first, last, plain)
             corrected = page.with_text(number, tag, fold(text))
             if corrected is not page:
                 self._put_page(corrected)

@@ -63,6 +63,7 @@ class World:
     streams: list[trio.abc.Stream] = field(default_factory=list)  # the server's ends
     attempts: list[float] = field(default_factory=list)  # when somebody wanted to connect
     places: dict[str, Place] = field(default_factory=dict)
+    ahead: dict[str, float] = field(default_factory=dict[str, float])  # whose wall clock by what
     faults: list[Event] = field(default_factory=list)  # input that showed a fault of the library
 
     def place(self, name: str) -> Place:
@@ -108,7 +109,7 @@ class World:
             name=name,
             connecting=partial(self.connecting, name),
             entropy=place.entropy,
-            clock=now,
+            clock=lambda: now() + self.ahead.get(name, 0.0),
         ) as node:
             with node.core.heard(self._hear):
                 yield node

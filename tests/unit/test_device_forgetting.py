@@ -6,7 +6,7 @@ import pytest
 
 from groupcrypt.protocol import device, wire
 from groupcrypt.protocol.content import TextContent, write_content
-from groupcrypt.protocol.device.forgetting import Gone, forget
+from groupcrypt.protocol.device import Gone, forget
 from groupcrypt.protocol.device.state import Item, SentPayload
 from groupcrypt.protocol.group.letters import LetterKind, Resend
 from groupcrypt.protocol.identifiers import GroupId, MessageId

@@ -41,20 +41,19 @@ from groupcrypt.protocol.device.calls import (
     remove_data,
     role_data,
     safety_number,
+    saw,
     send,
     send_direct,
-    send_read,
     send_typing,
     set_direct_timer,
     set_receipts,
     set_verified,
-    taken,
-    tell_seen,
     update,
     withdraw,
 )
 from groupcrypt.protocol.device.files import Offer, file_uploaded, give_up_file, offer_file
-from groupcrypt.protocol.device.forgetting import Gone, forget
+from groupcrypt.protocol.device.forgetting import Gone
+from groupcrypt.protocol.device.leaving import forget, taken
 from groupcrypt.protocol.device.life import create, load, next_tick, opened, restored, tick
 from groupcrypt.protocol.device.linking import (
     NewDevice,
@@ -131,9 +130,9 @@ __all__ = [
     "rewound",
     "role_data",
     "safety_number",
+    "saw",
     "send",
     "send_direct",
-    "send_read",
     "send_typing",
     "set_direct_timer",
     "set_receipts",
@@ -141,7 +140,6 @@ __all__ = [
     "subscriptions",
     "take_request",
     "taken",
-    "tell_seen",
     "tick",
     "unread",
     "update",

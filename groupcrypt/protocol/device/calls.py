@@ -9,15 +9,17 @@ from functools import partial
 
 from groupcrypt.errors import NotPermitted, UnknownGroup
 from groupcrypt.protocol import group as groups
-from groupcrypt.protocol import membership, wire
+from groupcrypt.protocol import limits, membership, wire
 from groupcrypt.protocol.broadcast import SlotValue
 from groupcrypt.protocol.content import (
     Content,
     ForOne,
     Internal,
     LeaveContent,
+    Reference,
     Said,
     SeenContent,
+    SeenLine,
     TypingContent,
     write_content,
 )
@@ -123,22 +125,26 @@ def send_typing(
     return step(state, now, entropy, act)
 
 
-def tell_seen(state: DeviceState, seen: SeenContent, *, now: float, entropy: Entropy) -> Step:
-    """Tell the own other devices what the user saw on this one (spec 11.10)."""
-    return step(state, now, entropy, lambda work: directs.tell_seen(work, seen))
-
-
-def send_read(
+def saw(
     state: DeviceState,
-    author: AccountId,
-    messages: tuple[MessageId, ...],
+    conversation: AccountId | GroupId,
+    messages: tuple[Reference, ...],
     *,
-    group: GroupId | None = None,
     now: float,
     entropy: Entropy,
 ) -> Step:
-    """The user saw messages: their author is told, if that is wanted there (spec 12.13)."""
-    act = partial(receipts.read, author=author, group=group, messages=messages)
+    """The user saw messages: own devices are told, and authors who are to know (11.10, 12.13)."""
+
+    def act(work: Work) -> None:
+        group = GroupId(conversation) if conversation in work.state.groups else None
+        for at in range(0, len(messages), limits.MAX_RECEIPT_MESSAGES):
+            some = messages[at : at + limits.MAX_RECEIPT_MESSAGES]
+            told = tuple(SeenLine(one.sender, one.message, 0) for one in some)
+            directs.tell_seen(work, SeenContent(group is None, conversation, told))
+        for author in sorted({one.sender for one in messages}):
+            read = tuple(MessageId(one.message) for one in messages if one.sender == author)
+            receipts.read(work, AccountId(author), group, read)
+
     return step(state, now, entropy, act)
 
 
@@ -302,16 +308,3 @@ def group_state(state: DeviceState, group: GroupId) -> GroupState:
     if held is None:
         raise UnknownGroup("no group with this id is held here")
     return held
-
-
-# --- inbox ------------------------------------------------------------------------------------
-
-
-def taken(state: DeviceState, number: int, *, now: float, entropy: Entropy) -> Step:
-    """The application is done with an inbox row (spec 12.5)."""
-
-    def act(work: Work) -> None:
-        inbox = {key: row for key, row in work.state.inbox.items() if key != number}
-        work.set(inbox=inbox)
-
-    return step(state, now, entropy, act)

@@ -9,17 +9,20 @@ It reads no files and moves no bytes: the node does.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from groupcrypt.errors import ContentTooLarge, LocalError, NotAMember, NotPermitted
 from groupcrypt.protocol import limits
 from groupcrypt.protocol.attachment import AttachmentContent, FileKey, file_digest
 from groupcrypt.protocol.broadcast import token_hash
 from groupcrypt.protocol.device import calls, people
-from groupcrypt.protocol.device.state import DeviceState, OutgoingFile, Step, Work
+from groupcrypt.protocol.device.state import DeviceState, OutgoingFile, SentFile, Step, Work
 from groupcrypt.protocol.device.step import step
 from groupcrypt.protocol.events import FileNotSent
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 from groupcrypt.protocol.primitives import Entropy
+
+BLOB_SECONDS: Final = 14 * 24 * 3600  # that the server keeps a file
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -127,7 +130,15 @@ def file_uploaded(
             entropy=entropy,
             expires=row.expires,
         )
-    done = step(sent.state, now, entropy, lambda work: _drop(work, message))
+
+    def act(work: Work) -> None:
+        _drop(work, message)
+        until = work.ms + 1_000 * BLOB_SECONDS
+        blob = SentFile(message, row.write_token, token_hash(file.read_token), until)
+        kept = {name: one for name, one in work.state.sent_files.items() if one.until > work.ms}
+        work.set(sent_files={**kept, message: blob})
+
+    done = step(sent.state, now, entropy, act)
     return Step(done.state, {**sent.changes, **done.changes}, (*sent.events, *done.events))
 
 
@@ -154,4 +165,4 @@ def _drop(work: Work, message: MessageId) -> None:
     work.set(files={name: row for name, row in work.state.files.items() if name != message})
 
 
-__all__ = ["Offer", "file_uploaded", "give_up_file", "offer_file"]
+__all__ = ["BLOB_SECONDS", "Offer", "file_uploaded", "give_up_file", "offer_file"]

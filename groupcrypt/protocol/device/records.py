@@ -24,6 +24,7 @@ from groupcrypt.protocol.device.state import (
     PeerCore,
     Person,
     Posted,
+    SentFile,
     SentPayload,
     Stray,
     Talk,
@@ -105,6 +106,8 @@ def diff(old: DeviceState | None, new: DeviceState) -> Changes:
     _map(changes, b"i/", {} if old is None else old.inbox, new.inbox, (_number, wire.encode))
     _map(changes, b"y/", {} if old is None else old.strays, new.strays, (_number, wire.encode))
     _map(changes, b"f/", {} if old is None else old.files, new.files, (bytes, wire.encode))
+    sent_files = {} if old is None else old.sent_files
+    _map(changes, b"b/", sent_files, new.sent_files, (bytes, wire.encode))
     _map(changes, b"t/", {} if old is None else old.talks, new.talks, (bytes, wire.encode))
     _map(changes, b"d/", {} if old is None else old.posted, new.posted, (bytes, wire.encode))
     _map(changes, b"r/", {} if old is None else old.owed, new.owed, (bytes, wire.encode))
@@ -318,6 +321,7 @@ def _load(rows: Rows) -> DeviceState:
         inbox={_to_number(key): _read(InboxRow, raw) for key, raw in part(b"i", {}).items()},
         strays={_to_number(key): _read(Stray, raw) for key, raw in part(b"y", {}).items()},
         files={MessageId(key): _read(OutgoingFile, raw) for key, raw in part(b"f", {}).items()},
+        sent_files={MessageId(key): _read(SentFile, raw) for key, raw in part(b"b", {}).items()},
         talks={key: _read(Talk, raw) for key, raw in part(b"t", {}).items()},
         posted={MessageId(key): _read(Posted, raw) for key, raw in part(b"d", {}).items()},
         owed={key: _read(Owed, raw) for key, raw in part(b"r", {}).items()},

@@ -251,6 +251,16 @@ class OutgoingFile:
 
 
 @shape
+class SentFile:
+    """What takes the file of an own message away from the server again (spec 14.5)."""
+
+    message: Bytes16
+    write_token: Bytes32
+    read_hash: Bytes32
+    until: U64  # milliseconds; the server keeps it no longer
+
+
+@shape
 class Talk:
     """What was agreed on and chosen for a conversation: a group or an account (12.12, 12.13)."""
 
@@ -294,6 +304,7 @@ class DeviceState:
     inbox: Mapping[int, InboxRow] = field(default_factory=dict[int, InboxRow])
     strays: Mapping[int, Stray] = field(default_factory=dict[int, Stray])
     files: Mapping[MessageId, OutgoingFile] = field(default_factory=dict[MessageId, OutgoingFile])
+    sent_files: Mapping[MessageId, SentFile] = field(default_factory=dict[MessageId, SentFile])
     talks: Mapping[bytes, Talk] = field(default_factory=dict[bytes, Talk])
     posted: Mapping[MessageId, Posted] = field(default_factory=dict[MessageId, Posted])
     owed: Mapping[bytes, Owed] = field(default_factory=dict[bytes, Owed])
@@ -436,6 +447,7 @@ __all__ = [
     "Person",
     "Posted",
     "SeenSlot",
+    "SentFile",
     "SentPayload",
     "Stated",
     "Step",
