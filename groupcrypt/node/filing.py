@@ -114,8 +114,8 @@ class Filer:
                 yield self._own(Place(None, to), message, partial(lines.failed, code=code))
             case Receipt(sender=sender, message=message, said=said):
                 yield from self._receipt(Spoken(sender, message, said))
-            case SeenElsewhere(seen=seen):
-                yield self._seen(seen)
+            case SeenElsewhere(seen=seen, time=time):
+                yield self._seen(seen, time)
             case _:
                 pass
 
@@ -151,16 +151,16 @@ class Filer:
         if group is not None and spoken.sender in group.roster.members:
             yield self.said(Place(group.id), spoken)
 
-    def _seen(self, seen: SeenContent) -> Filing:
-        """What the user saw on another device began to be over there."""
-        place = _place_of(seen)
+    def _seen(self, seen: SeenContent, time: int) -> Filing:
+        """What the user saw on another device began to be over there, however late it is told."""
+        place, now = _place_of(seen), self.now()
+        late = max(0, now - time) // 1_000
         ages = {Reference(line.sender, line.message): line.age for line in seen.lines}
-        now = self.now()
 
         def filing(history: History) -> None:
             for reference, age in ages.items():
-                change = partial(lines.seen, age=age, now=now)
-                self.change(history, place, reference, change, new=False)
+                change = partial(lines.seen, age=age + late, now=now)
+                self.change(history, place, reference, change, new=True)
 
         return filing
 

@@ -55,6 +55,7 @@ class Histories:
         self.clock = clock
         self.filer = Filer(core, clock)
         self._seeing = trio.Lock()
+        self._sweeping = trio.Lock()
         self.tell: Callable[[Forgotten | ClockLeapt], None] = _to_nobody
 
     # --- what is looked at ---------------------------------------------------------------------
@@ -124,15 +125,20 @@ class Histories:
 
     async def sweep(self) -> None:
         """Forget all that is over by now."""
+        if self.filer.due <= self.filer.now():
+            async with self._sweeping:  # who comes second finds nothing left, and tells of nothing
+                await self._sweep()
+        if self.clock.leapt:
+            leapt, self.clock.leapt = self.clock.leapt, 0.0
+            self.tell(ClockLeapt(leapt))
+
+    async def _sweep(self) -> None:
         while self.filer.due <= (now := self.filer.now()):
             rows = await self._core.look(lambda history: history.due(now, SWEEP_ROWS))
             self.filer.due = NEWEST
             if rows:
                 await self._forget(rows, now)
             self.filer.expect(await self._core.look(lambda history: history.next_due()))
-        if self.clock.leapt:
-            leapt, self.clock.leapt = self.clock.leapt, 0.0
-            self.tell(ClockLeapt(leapt))
 
     async def _forget(self, rows: list[HistoryRow], now: int) -> None:
         over = [row for row in rows if row.value]
@@ -140,7 +146,7 @@ class Histories:
         until = now + 1_000 * limits.TOMBSTONE_SECONDS
 
         def filing(history: History) -> None:
-            # Somebody else may have swept since these were read, and a number be another message's.
+            # What was deleted since these were read has another due time, or none.
             still = {row.number: row for row in history.due(now, len(rows))}
             for row in rows:
                 if still.get(row.number) != row:
@@ -189,7 +195,7 @@ def _begins(
         kept = lines.read_kept(row.value)
     except (StoreCorrupt, MalformedFrame):
         return False  # passed over, as by the change itself
-    return not kept.began and change(kept).began > 0
+    return kept.line.spoken is not None and not kept.began and change(kept).began > 0
 
 
 def _gone(row: HistoryRow) -> Gone:

@@ -3,6 +3,7 @@
 Rules of this file:
 - Messages come from the inbox rows of the store, so none is lost; asking for the next one
   acknowledges the last, whoever of the node's iterators is asked.
+- What is over is not handed out, also by a machine that just woke.
 - In a `Stream` a message stands where the event of its arrival stands.
 """
 
@@ -55,6 +56,15 @@ class Inbox:
             await self.core.do(partial(device.taken, number=number))
             self._open.discard(number)
 
+    async def sweep(self) -> None:
+        """Forget what is over: a machine that slept shows nothing of it (spec 12.14)."""
+        await self._node.histories.sweep()
+
+    def waits(self) -> bool | None:
+        """True if a message waits that was not handed out."""
+        rows = device.unread(self.core.state)
+        return any(row.number > self._shown for row in rows) or None
+
     def take(self, upto: float = inf) -> Message | None:
         """The oldest message not handed out yet, with a number of at most `upto`."""
         rows = device.unread(self.core.state)
@@ -97,7 +107,12 @@ class Messages:
             raise StopAsyncIteration
         try:
             await self._inbox.acknowledge()
-            return await core.until(self._inbox.take)
+            while True:
+                await core.until(self._inbox.waits)
+                await self._inbox.sweep()
+                message = self._inbox.take()
+                if message is not None:  # nobody is cancelled from here on: it is handed out
+                    return message
         except LocalError:
             if core.closed:  # while we waited
                 raise StopAsyncIteration from None
@@ -128,6 +143,7 @@ class Stream:
                 raise StopAsyncIteration from None
             raise
         while True:
+            await self._inbox.sweep()
             message = self._inbox.take(self._upto)
             if message is not None:
                 return message

@@ -113,6 +113,7 @@ class SeenElsewhere:
 
     device: DeviceId
     seen: SeenContent
+    time: int = 0  # when it was told, by that device's clock; milliseconds
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -11,6 +11,7 @@ from groupcrypt.protocol.broadcast import Appended, Code, Refused, TopicKind
 from groupcrypt.protocol.content import (
     Content,
     HeadsContent,
+    Reference,
     SeenContent,
     SeenLine,
     TextContent,
@@ -403,8 +404,9 @@ def test_old_typing_is_not_shown(world: Simulation, off: int, *, told: bool) -> 
 
 def test_what_was_seen_is_told_to_own_devices_alone(world: Simulation) -> None:
     alice, bob = world.devices["alice"], world.devices["bob"]
-    seen = SeenContent(True, bob.account, (SeenLine(bob.account, b"m" * 16, 3),))
-    alice.adopt(device.tell_seen(alice.state, seen, now=world.now, entropy=alice.entropy))
+    seen = SeenContent(True, bob.account, (SeenLine(bob.account, b"m" * 16, 0),))
+    told = (Reference(bob.account, b"m" * 16),)
+    alice.adopt(device.saw(alice.state, bob.account, told, now=world.now, entropy=alice.entropy))
     world.settle()
     (event,) = [e for e in world.devices["laptop"].events if isinstance(e, SeenElsewhere)]
     assert (event.device, event.seen) == (alice.state.device, seen)

@@ -54,11 +54,8 @@ def read(
     world: Simulation, name: str, author: str, *messages: MessageId, group: GroupId | None = None
 ) -> None:
     one, account = world.devices[name], world.devices[author].account
-    one.adopt(
-        device.send_read(
-            one.state, account, messages, group=group, now=world.now, entropy=one.entropy
-        )
-    )
+    seen = tuple(Reference(account, message) for message in messages)
+    one.adopt(device.saw(one.state, group or account, seen, now=world.now, entropy=one.entropy))
 
 
 def choose(world: Simulation, name: str, conversation: AccountId | GroupId, *, on: bool) -> None:

@@ -133,11 +133,14 @@ def failed(kept: Kept, code: str) -> Kept:
 
 
 def seen(kept: Kept, *, age: int, now: int) -> Kept:
-    """A message that came was first shown `age` seconds ago, here or elsewhere (spec 12.14)."""
-    if kept.line.spoken is None or kept.own:
+    """A message was first shown `age` seconds ago, here or elsewhere (spec 12.14).
+
+    That may be known before the message comes: then its time has begun when it does.
+    """
+    if kept.own or kept.line.deleted:
         return kept
     shown = max(1, now - 1_000 * age)
-    return replace(kept, began=min(kept.began or shown, shown))
+    return replace(kept, arrived=kept.arrived or now, began=min(kept.began or shown, shown))
 
 
 def write_kept(kept: Kept) -> bytes:

@@ -151,7 +151,7 @@ def receive(work: Work, sender: Sender, letter: Direct) -> None:
     own = account == work.state.account
     match said.content:
         case SeenContent() as seen if own:
-            work.events.append(SeenElsewhere(sender.device, seen))
+            work.events.append(SeenElsewhere(sender.device, seen, said.time))
             return
         case SeenContent() | LeaveContent() | HeadsContent():
             raise NotAllowed("a content for a group or an own device, outside of these")
