@@ -17,12 +17,8 @@ from groupcrypt.protocol.content import (
     EditContent,
     ReactionContent,
     Reference,
-    Said,
-    TextContent,
 )
-from groupcrypt.protocol.conversation import Spoken, State
-from groupcrypt.protocol.identifiers import MessageId
-from groupcrypt.store import History
+from groupcrypt.protocol.conversation import State
 from groupcrypt.store.memory import Point
 from groupcrypt.testing.party import party
 from tests.shell.scene import HOUR, World, group_of, texts, unread, world
@@ -269,27 +265,6 @@ async def _send_to_a_full_disk(here: World, group: Group) -> None:
         await alice.group(group.id).send("lost")
 
 
-async def test_thousands_are_forgotten_at_once(
-    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """More than one transaction's worth; what has time stays."""
-    monkeypatch.setattr(limits, "UNREAD_SECONDS", 60)
-    async with two() as (_, alice, bob, ours, _):
-        said = Said(TextContent(MARK), 0, 60)
-        names = [MessageId(number.to_bytes(16, "big")) for number in range(1_200)]
-        spoken = [Spoken(bob.account, name, said) for name in names]
-
-        def many(history: History) -> None:
-            for one in spoken:
-                alice.histories.filer.said(Place(ours.id), one)(history)
-
-        await alice.core.file(many)
-        await ours.settled(await ours.send("stays"))
-        assert len(await alice.histories.newest(Place(ours.id), limit=9_999)) == 1_201
-        await trio.sleep(61)
-        assert await shown(alice, ours) == ["stays"]
-
-
 async def test_nothing_is_left_in_any_file(tmp_path: Path, autojump_clock: object) -> None:
     """A store in a file, its raw bytes searched: texts are never in it, salts go."""
     async with party("alice bob", folder=tmp_path) as p:
@@ -303,12 +278,12 @@ async def test_nothing_is_left_in_any_file(tmp_path: Path, autojump_clock: objec
         await see(bob, theirs)
         await trio.sleep(8)
         assert await shown(alice, ours) == await shown(bob, theirs) == []
-    files = _contents(tmp_path)
+    files = contents(tmp_path)
     assert files
     assert not any(MARK.encode() in file for file in files)
 
 
-def _contents(folder: Path) -> list[bytes]:
+def contents(folder: Path) -> list[bytes]:
     return [file.read_bytes() for file in folder.rglob("*") if file.is_file()]
 
 

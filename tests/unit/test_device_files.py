@@ -10,9 +10,10 @@ from groupcrypt.errors import (
 )
 from groupcrypt.protocol import device, limits
 from groupcrypt.protocol.attachment import AttachmentContent, FileKey, check_attachment, seal_chunk
-from groupcrypt.protocol.broadcast import token_hash
-from groupcrypt.protocol.content import read_content
+from groupcrypt.protocol.broadcast import BlobDrop, read_request, token_hash
+from groupcrypt.protocol.content import DeleteContent, read_content
 from groupcrypt.protocol.device import Offer
+from groupcrypt.protocol.device.files import BLOB_SECONDS
 from groupcrypt.protocol.device.records import diff
 from groupcrypt.protocol.device.state import DeviceState, Step
 from groupcrypt.protocol.events import FileNotSent
@@ -110,3 +111,33 @@ def test_files_on_their_way_have_a_bound() -> None:
         state = offered(state, group, MessageId(number.to_bytes(16, "big"))).state
     with pytest.raises(LocalError, match="wait"):
         offered(state, group)
+
+
+@pytest.mark.spec("14.5-6")
+def test_who_deletes_an_own_file_asks_the_server_to_drop_it() -> None:
+    """Broken by: forgetting the write token with the upload; dropping the files of others."""
+    state, group = fresh()
+    state = offered(state, group).state
+    row = state.files[MESSAGE]
+    tags = [seal_chunk(FileKey(row.key, 5), 0, b"bytes")[:32]]
+    state = device.file_uploaded(state, MESSAGE, tags, now=NOW, entropy=ENTROPY).state
+    assert device.load({k: v for k, v in diff(None, state).items() if v is not None}) == state
+    for message, dropped in ((MessageId(b"x" * 16), 0), (MESSAGE, 1), (MESSAGE, 1)):
+        deletion, name = DeleteContent(message), MessageId(ENTROPY(16))
+        state = device.send(state, group, name, deletion, now=NOW, entropy=ENTROPY).state
+        requests = [read_request(row.request)[1] for row in state.outbox.values()]
+        drops = [one for one in requests if isinstance(one, BlobDrop)]
+        read_hash = token_hash(FileKey(row.key, 5).read_token)
+        assert drops == [BlobDrop(row.write_token, read_hash)] * dropped
+    assert state.sent_files == {}
+
+
+@pytest.mark.spec("14.5-6")
+def test_what_takes_a_file_back_is_kept_as_long_as_the_server_keeps_it() -> None:
+    state, group = fresh()
+    for number in range(2):
+        message, later = MessageId(bytes([number]) * 16), NOW + number * (BLOB_SECONDS + 1)
+        state = offered(state, group, message).state
+        tags = [seal_chunk(FileKey(state.files[message].key, 5), 0, b"bytes")[:32]]
+        state = device.file_uploaded(state, message, tags, now=later, entropy=ENTROPY).state
+    assert list(state.sent_files) == [MessageId(bytes([1]) * 16)]

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from groupcrypt.protocol import device, wire
-from groupcrypt.protocol.content import TextContent, write_content
+from groupcrypt.protocol.content import (
+    Content,
+    DeleteContent,
+    EditContent,
+    ReactionContent,
+    Reference,
+    TextContent,
+    read_content,
+    write_content,
+)
 from groupcrypt.protocol.device import Gone, forget
 from groupcrypt.protocol.device.state import Item, SentPayload
 from groupcrypt.protocol.group.letters import LetterKind, Resend
@@ -23,23 +32,19 @@ def rows_with(one: Device, text: str = MARK) -> int:
     return sum(text.encode() in value for value in one.rows.values())
 
 
-def say(world: Simulation, name: str, group: GroupId, text: str) -> Gone:
+def say(world: Simulation, name: str, group: GroupId, said: str | Content) -> Gone:
     one, message = world.devices[name], MessageId(RANDOM(16))
-    one.adopt(
-        device.send(
-            one.state, group, message, TextContent(text), now=world.now, entropy=one.entropy
-        )
-    )
+    content = TextContent(said) if isinstance(said, str) else said
+    one.adopt(device.send(one.state, group, message, content, now=world.now, entropy=one.entropy))
     return Gone(group, one.state.account, message)
 
 
-def say_directly(world: Simulation, name: str, to: str, text: str) -> Gone:
+def say_directly(world: Simulation, name: str, to: str, said: str | Content) -> Gone:
     one, message = world.devices[name], MessageId(RANDOM(16))
     account = world.devices[to].state.account
+    content = TextContent(said) if isinstance(said, str) else said
     one.adopt(
-        device.send_direct(
-            one.state, account, message, TextContent(text), now=world.now, entropy=one.entropy
-        )
+        device.send_direct(one.state, account, message, content, now=world.now, entropy=one.entropy)
     )
     return Gone(None, one.state.account, message)
 
@@ -133,3 +138,64 @@ def test_what_is_not_there_is_no_error_and_no_change(scene: tuple[Simulation, Gr
     gone = [Gone(where, me, MessageId(RANDOM(16))) for where in (group, None)]
     step = forget(one.state, gone, now=world.now, entropy=SeededEntropy(3))
     assert (step.state, step.changes, step.events) == (one.state, {}, ())
+
+
+def waiting(one: Device) -> list[Content]:
+    """What waits for a device's application."""
+    return [read_content(row.content).content for row in one.state.inbox.values()]
+
+
+@pytest.mark.spec("12.11-5", "12.11-6")
+def test_what_its_author_deletes_is_gone_in_the_same_step(
+    scene: tuple[Simulation, GroupId],
+) -> None:
+    """With its edit and a reaction to it. Broken by: erasing by the message's own id alone."""
+    world, group = scene
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    gone, _ = say(world, "alice", group, MARK), say(world, "alice", group, OTHER)
+    say(world, "alice", group, EditContent(gone.message, MARK + " again"))
+    world.settle()
+    say(world, "bob", group, ReactionContent(Reference(gone.sender, gone.message), MARK[:8]))
+    world.settle()
+    assert (rows_with(alice), rows_with(bob), rows_with(bob, MARK[:8])) == (2, 2, 3)
+    deletion = DeleteContent(gone.message)
+    say(world, "alice", group, deletion)
+    assert rows_with(alice, MARK[:8]) == 0
+    world.settle()
+    assert (rows_with(bob, MARK[:8]), rows_with(bob, OTHER)) == (0, 1)
+    assert deletion in waiting(bob)
+    assert device.load(bob.rows) == bob.state
+
+
+@pytest.mark.spec("12.11-6")
+def test_what_is_deleted_before_the_server_has_it_leaves_no_copy_when_it_does(
+    scene: tuple[Simulation, GroupId],
+) -> None:
+    """Broken by: erasing when the deletion is sent, and not again when it settles."""
+    world, group = scene
+    gone = say(world, "alice", group, MARK)
+    say(world, "alice", group, DeleteContent(gone.message))
+    world.settle()
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    assert (rows_with(alice), rows_with(bob)) == (0, 0)
+    assert len([one for one in waiting(bob) if isinstance(one, DeleteContent)]) == 1
+
+
+@pytest.mark.spec("12.11-5", "12.11-6")
+def test_a_direct_message_that_is_deleted_leaves_the_letters_on_their_way(
+    scene: tuple[Simulation, GroupId],
+) -> None:
+    """The deletion goes out all the same, and only its author's deletion counts."""
+    world, _ = scene
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    gone = say_directly(world, "alice", "bob", MARK)
+    say_directly(world, "alice", "bob", OTHER)
+    assert rows_with(alice) >= 1
+    say_directly(world, "bob", "alice", DeleteContent(gone.message))  # it is not bob's to delete
+    world.settle()
+    assert rows_with(bob) == 1
+    say_directly(world, "alice", "bob", DeleteContent(gone.message))
+    assert rows_with(alice) == 0
+    world.settle()
+    assert (rows_with(bob), rows_with(bob, OTHER)) == (0, 1)
+    assert DeleteContent(gone.message) in waiting(bob)

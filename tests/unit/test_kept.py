@@ -110,6 +110,16 @@ def test_of_what_was_deleted_no_content_is_kept() -> None:
     assert b"canary" not in write_kept(kept)
 
 
+@pytest.mark.spec("12.14-6")
+def test_what_was_seen_elsewhere_before_it_came_has_begun_when_it_comes() -> None:
+    """Broken by: passing over what is not here yet."""
+    kept = seen(Kept(), age=20, now=NOW)
+    assert kept.due == NOW + UNREAD
+    assert read_kept(write_kept(kept)) == kept
+    kept = said(kept, word(TextContent("hello")), me=BOB, now=NOW + 9_000)
+    assert kept.due == NOW + 40_000
+
+
 CONTENTS = st.sampled_from(
     [
         TextContent("hello"),
