@@ -25,9 +25,9 @@ from groupcrypt.protocol.membership import Who
 from groupcrypt.store import History, HistoryRow
 from groupcrypt.store.memory import Point
 from groupcrypt.testing.party import Party, party
-from groupcrypt.testing.party.clients import ADDRESS
+from groupcrypt.testing.party.clients import ADDRESS, NodeClient
 from groupcrypt.testing.schedule import date
-from tests.shell.scene import HOUR, World, seen, texts, unread, world
+from tests.shell.scene import HOUR, World, group_of, seen, texts, unread, world
 from tests.shell.test_node_history import DAY, MARK, contents, only, see, shown, two
 
 PRESETS = (5, 60, 300, 3_600, 86_400, 7 * 86_400, 28 * 86_400)
@@ -266,7 +266,7 @@ def test_a_damaged_note_of_the_clock_keeps_nobody_out() -> None:
 
 
 @asynccontextmanager
-async def laptop_of(p: Party[Node], name: str) -> AsyncGenerator[Node]:
+async def laptop_of(p: Party[NodeClient], name: str) -> AsyncGenerator[Node]:
     """Another device of somebody, linked."""
     seat, owner = p.seat("laptop"), p[name].node
     place = {"connecting": seat.connecting, "entropy": seat.entropy, "clock": date}

@@ -141,7 +141,7 @@ async def test_a_file_arrives_as_it_was(tmp_path: Path, size: int) -> None:
 @pytest.mark.spec("14.5-6")
 async def test_a_file_whose_message_is_deleted_is_gone_from_the_server(tmp_path: Path) -> None:
     """Broken by: dropping the write token when the upload is over."""
-    file, folder = file_of(tmp_path, 3 * CHUNK), tmp_path / "in"
+    file = file_of(tmp_path, 3 * CHUNK)
     async with pair() as (made, alice, bob):
         contact = alice.contact(bob.account)
         message = await contact.send_file(file)
@@ -150,7 +150,7 @@ async def test_a_file_whose_message_is_deleted_is_gone_from_the_server(tmp_path:
         await contact.delete(message)
         await until(lambda: not made.engine._model.blobs._blobs)  # type: ignore[attr-defined]
         with pytest.raises(FileGone):
-            await attachment.save(folder)
+            await attachment.save(tmp_path)
 
 
 async def test_a_file_goes_to_a_group_with_its_timer(tmp_path: Path) -> None:
