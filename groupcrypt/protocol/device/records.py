@@ -92,6 +92,9 @@ def _map(
         changes[prefix + key(name)] = None
 
 
+_PLAIN: Final = (bytes, wire.encode)  # a row named by the bytes of an id
+
+
 def diff(old: DeviceState | None, new: DeviceState) -> Changes:
     """The rows that make `old` (or nothing) into `new`."""
     changes: Changes = {}
@@ -106,8 +109,7 @@ def diff(old: DeviceState | None, new: DeviceState) -> Changes:
     _map(changes, b"i/", {} if old is None else old.inbox, new.inbox, (_number, wire.encode))
     _map(changes, b"y/", {} if old is None else old.strays, new.strays, (_number, wire.encode))
     _map(changes, b"f/", {} if old is None else old.files, new.files, (bytes, wire.encode))
-    sent_files = {} if old is None else old.sent_files
-    _map(changes, b"b/", sent_files, new.sent_files, (bytes, wire.encode))
+    _map(changes, b"b/", {} if old is None else old.sent_files, new.sent_files, _PLAIN)
     _map(changes, b"t/", {} if old is None else old.talks, new.talks, (bytes, wire.encode))
     _map(changes, b"d/", {} if old is None else old.posted, new.posted, (bytes, wire.encode))
     _map(changes, b"r/", {} if old is None else old.owed, new.owed, (bytes, wire.encode))
