@@ -135,8 +135,8 @@ def _changes(event: Event, state: DeviceState, now: int) -> Iterator[Change]:  #
             yield Change(Name(Place(None, to), me, message), partial(lines.failed, code=code))
         case told.Receipt(sender=sender, message=message, said=said):
             yield from _receipt(Spoken(sender, message, said), state, now)
-        case told.SeenElsewhere(seen=seen):
-            yield from _seen(seen, now)
+        case told.SeenElsewhere(seen=seen, time=time):
+            yield from _seen(seen, max(0, now - time) // 1_000, now)
         case _:
             pass
 
@@ -159,12 +159,12 @@ def _receipt(spoken: Spoken, state: DeviceState, now: int) -> Iterator[Change]:
         yield from _said(Place(group.id), spoken, state.account, now)
 
 
-def _seen(seen: SeenContent, now: int) -> Iterator[Change]:
+def _seen(seen: SeenContent, late: int, now: int) -> Iterator[Change]:
     key = seen.conversation
     place = Place(None, AccountId(key)) if seen.direct else Place(GroupId(key))
     for one in seen.lines:
         name = Name(place, AccountId(one.sender), MessageId(one.message))
-        yield Change(name, partial(lines.seen, age=one.age, now=now))
+        yield Change(name, partial(lines.seen, age=one.age + late, now=now), new=True)
 
 
 __all__ = ["Book", "Change", "Name", "Place"]

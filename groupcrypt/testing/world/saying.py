@@ -18,8 +18,6 @@ from groupcrypt.protocol.content import (
     ReactionContent,
     Reference,
     ReplyContent,
-    SeenContent,
-    SeenLine,
     TextContent,
 )
 from groupcrypt.protocol.conversation import Kept, Line, Verdict
@@ -216,22 +214,11 @@ def see(world: Stage, action: a.See) -> None:
     if not names:
         return
     host.book = host.book.seen(names, host.clock)
-    told = tuple(SeenLine(name.sender, name.message, 0) for name in names)
-    seen = SeenContent(place.group is None, place.key, told)
+    told = tuple(Reference(name.sender, name.message) for name in names)
+    where = place.group or AccountId(place.key)
     world.act(
         action.who,
-        lambda h, now, entropy: device.tell_seen(h.state, seen, now=now, entropy=entropy),
-    )
-    for author in sorted({name.sender for name in names}):
-        read = tuple(name.message for name in names if name.sender == author)
-        world.act(action.who, _reads(author, read, place.group))
-
-
-def _reads(
-    author: AccountId, messages: tuple[MessageId, ...], group: GroupId | None
-) -> Callable[[Host, float, Entropy], Step]:
-    return lambda host, now, entropy: device.send_read(
-        host.state, author, messages, group=group, now=now, entropy=entropy
+        lambda h, now, entropy: device.saw(h.state, where, told, now=now, entropy=entropy),
     )
 
 
