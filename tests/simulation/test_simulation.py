@@ -10,10 +10,12 @@ from groupcrypt.protocol.events import (
     Departed,
     EpochLive,
     Gap,
+    Held,
     MembershipChanged,
     MessageFailed,
     MessageReceived,
     MessageSettled,
+    Waiting,
 )
 from groupcrypt.protocol.identifiers import GroupId, LogHash, MessageId
 from groupcrypt.testing import checkers
@@ -90,6 +92,24 @@ def test_delivery_fires(calm: tuple[Simulation, GroupId]) -> None:
     assert checkers.Delivery().complaints(made, group) == []
     sender.events.pop()
     bob.events = kept
+
+
+def test_what_its_sender_forgot_is_not_promised_to_who_waits_for_its_key(
+    calm: tuple[Simulation, GroupId],
+) -> None:
+    made, group = calm
+    bob, alice = made.devices["bob"], made.devices["alice"]
+    kept = alice.events
+    lost = next(event for event in reversed(kept) if isinstance(event, MessageReceived))
+    alice.events = [event for event in kept if event is not lost]
+    forgotten = {("bob", lost.message)}
+    assert lost.device == bob.device
+    assert checkers.Delivery((), forgotten).complaints(made, group)  # she was told of no frame
+    alice.events.append(Held(group, lost.epoch, bob.device, Waiting.SENDER_KEY))
+    assert checkers.Delivery((), forgotten).complaints(made, group) == []
+    assert checkers.Delivery().complaints(made, group)
+    assert checkers.Delivery((), {("alice", lost.message)}).complaints(made, group)
+    alice.events = kept
 
 
 def test_exclusion_fires(calm: tuple[Simulation, GroupId]) -> None:

@@ -21,7 +21,7 @@ from groupcrypt.protocol.events import (
     MessageReceived,
     Missing,
 )
-from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
+from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, MessageId
 from groupcrypt.testing.checkers.evidence import (
     Evidence,
     History,
@@ -106,9 +106,12 @@ class Delivery:
     """Every settled message: each other member of its epoch got it exactly once, in that epoch.
 
     Or in an epoch its sender told of as passed over: what it had sealed there, it sealed again.
+    `forgotten` are messages with a timer that were over at their senders, by the senders' names:
+    who still waits for the key of such a one does not get it any more (spec 12.11).
     """
 
     without: Collection[str] = NOBODY
+    forgotten: Collection[tuple[str, MessageId]] = frozenset[tuple[str, MessageId]]()
 
     def complaints(self, world: Evidence, group: GroupId) -> list[str]:
         found: list[str] = []
@@ -122,6 +125,7 @@ class Delivery:
             places = {each.message: each for each in got}
             excused = _told_of_a_hole(node, group)
             over = _let_go(node, group, log)
+            waited = _waited(node, group)
             keyless = _keyless(node, group, log)
             for sender, sent in settled(world, group):
                 if sender == name or sender in self.without:
@@ -133,7 +137,8 @@ class Delivery:
                     continue
                 key = (world.devices[sender].device, sent.epoch)
                 if place is None:
-                    fine = excused(sent.epoch) or key in keyless or over(sent.epoch)
+                    forgot = key in waited and (sender, sent.message) in self.forgotten
+                    fine = excused(sent.epoch) or key in keyless or over(sent.epoch) or forgot
                 else:
                     fine = _passed_over(world.devices[sender], group, place.epoch)
                 if not fine:
@@ -152,6 +157,15 @@ def _passed_over(node: Node, group: GroupId, epoch: int) -> bool:
     """Whether a node was taken forward over an epoch, or did not read it to its end (10.10)."""
     gaps = [event for event in told(node, group) if isinstance(event, Gap)]
     return any(gap.first <= epoch <= gap.last for gap in gaps)
+
+
+def _waited(node: Node, group: GroupId) -> set[tuple[DeviceId, int]]:
+    """Whose keys a node told that it waits for, and in which epochs."""
+    return {
+        (event.device, event.epoch)
+        for event in told(node, group)
+        if isinstance(event, Held) and event.device is not None
+    }
 
 
 def _keyless(node: Node, group: GroupId, log: History) -> set[tuple[DeviceId, int]]:

@@ -45,6 +45,7 @@ class Chores:
     def __init__(self, carrier: Carrier, server: Server, chance: Chance, bring: Bring) -> None:
         self._carrier, self._server, self._chance = carrier, server, chance
         self._bring = bring
+        self.forgotten: set[tuple[str, MessageId]] = set()  # who forgot which message
 
     def look(self, host: Host) -> None:
         """See what there is to do for the application of a device."""
@@ -76,6 +77,7 @@ class Chores:
             if host.life != life:
                 return  # it may not have come so far: who comes back forgets again
             host.book = host.book.buried(over)
+            self.forgotten |= {(host.name, each.message) for each in gone}
         self.look(host)
 
     # --- files ----------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def at_rest(world: World, group: GroupId) -> list[str]:
     without = world.liars | restored(world)
     found = _named("one log", OneLog().complaints(world, group))
     found += _named("agreement", Agreement(without).complaints(world, group))
-    found += _named("delivery", Delivery(without).complaints(world, group))
+    found += _named("delivery", Delivery(without, world.chores.forgotten).complaints(world, group))
     return found + _named("no loss", NoLoss(without).complaints(world, group))
 
 
