@@ -170,12 +170,11 @@ def _waited(node: Node, group: GroupId) -> set[tuple[DeviceId, int]]:
 
 def _keyless(node: Node, group: GroupId, log: History) -> set[tuple[DeviceId, int]]:
     """Whose keys a node waited for in vain, and when: a revoked device gives and gets none."""
+    revoked = log.revoked
     waited = {
-        (event.device, event.epoch)
-        for event in told(node, group)
-        if isinstance(event, Held)
-        and event.device is not None
-        and (event.device in log.revoked or node.device in log.revoked)
+        (device, epoch)
+        for device, epoch in _waited(node, group)
+        if device in revoked or node.device in revoked
     }
     return waited - {
         (event.device, event.epoch)
