@@ -23,7 +23,7 @@ from groupcrypt.errors import MalformedFrame
 
 PREFIX_BYTES: Final = 4
 WRITE_BYTES: Final = 64 * 1024  # one write, so that a slow reader's progress can be seen
-READ_BYTES: Final = 64 * 1024
+READ_BYTES: Final = 256 * 1024  # what is there of it, however little
 MOST_PIECES: Final = 64  # of one frame that are held as they came
 DEADLINE_STEPS: Final = 64  # in a silence; to move a deadline costs as much as a read
 HEARTBEAT_JITTER: Final = 0.2

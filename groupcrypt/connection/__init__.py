@@ -1,7 +1,7 @@
 """The client's side of a connection: TLS with a pinned key, pipelined requests (spec 13.2).
 
 Rules of this package:
-- `tls` < `client`; the public names are these.
+- `secured` < `tls` < `client`; the public names are these.
 - One connection, no reconnecting and no state that outlives it.
 """
 
@@ -14,6 +14,7 @@ from groupcrypt.connection.client import (
     connected,
     trusted_pin,
 )
+from groupcrypt.connection.secured import TlsStream
 from groupcrypt.connection.tls import ALPN, pin_of
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Connection",
     "Incoming",
     "Replied",
+    "TlsStream",
     "connect",
     "connected",
     "pin_of",

@@ -13,6 +13,7 @@ from typing import Final
 
 import trio
 
+from groupcrypt.connection.secured import TlsStream
 from groupcrypt.errors import CertificateMismatch, TransportError
 from groupcrypt.protocol.primitives import equal
 
@@ -33,9 +34,7 @@ def client_context(pin: bytes | None) -> ssl.SSLContext:
     return context
 
 
-async def open_tls(
-    stream: trio.abc.Stream, host: str, pin: bytes | None
-) -> "trio.SSLStream[trio.abc.Stream]":
+async def open_tls(stream: trio.abc.Stream, host: str, pin: bytes | None) -> TlsStream:
     """Shake hands over `stream`; raises `CertificateMismatch` or `TransportError` (spec 13.2)."""
     secured = await _shake_hands(stream, host, client_context(pin))
     if pin is not None and not equal(_shown(secured), pin):
@@ -48,10 +47,8 @@ async def shown_pin(stream: trio.abc.Stream, host: str) -> bytes:
     return _shown(await _shake_hands(stream, host, client_context(bytes(32))))
 
 
-async def _shake_hands(
-    stream: trio.abc.Stream, host: str, context: ssl.SSLContext
-) -> "trio.SSLStream[trio.abc.Stream]":
-    secured = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+async def _shake_hands(stream: trio.abc.Stream, host: str, context: ssl.SSLContext) -> TlsStream:
+    secured = TlsStream(stream, context, server_hostname=host)
     try:
         await secured.do_handshake()
     except trio.BrokenResourceError as error:
@@ -59,13 +56,13 @@ async def _shake_hands(
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise CertificateMismatch(f"the certificate is not valid for {host}") from None
         raise TransportError("the TLS handshake failed") from None
-    if secured.selected_alpn_protocol() != ALPN:
+    if secured.protocol != ALPN:
         raise TransportError("this is not a groupcrypt server")
     return secured
 
 
-def _shown(secured: "trio.SSLStream[trio.abc.Stream]") -> bytes:
-    certificate = secured.getpeercert(binary_form=True)
+def _shown(secured: TlsStream) -> bytes:
+    certificate = secured.certificate
     if certificate is None:
         raise CertificateMismatch("the server shows no certificate")
     return pin_of(certificate)

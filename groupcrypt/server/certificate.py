@@ -60,6 +60,7 @@ def read_credentials(certificate: Path, key: Path) -> Credentials:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols([ALPN])
+    context.num_tickets = 0  # nobody takes a connection up again
     try:
         context.load_cert_chain(certificate, key)
         der = ssl.PEM_cert_to_DER_cert(_first_pem(certificate.read_text("ascii")))

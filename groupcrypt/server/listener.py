@@ -18,7 +18,7 @@ from typing import Final
 
 import trio
 
-from groupcrypt.connection import ALPN
+from groupcrypt.connection import ALPN, TlsStream
 from groupcrypt.errors import TransportError
 from groupcrypt.framing import Pace
 from groupcrypt.server.certificate import Credentials, kept_credentials, read_credentials
@@ -183,9 +183,7 @@ async def _client(server: Server, credentials: Credentials, stream: trio.SocketS
     try:
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
-        secured = trio.SSLStream(
-            stream, credentials.context, server_side=True, https_compatible=True
-        )
+        secured = TlsStream(stream, credentials.context, server_hostname=None)
         with trio.fail_after(HANDSHAKE_SECONDS):
             await secured.do_handshake()
     except (trio.BrokenResourceError, trio.TooSlowError, OSError):
@@ -194,7 +192,7 @@ async def _client(server: Server, credentials: Credentials, stream: trio.SocketS
     except BaseException:
         await trio.aclose_forcefully(stream)
         raise
-    if secured.selected_alpn_protocol() == ALPN:
+    if secured.protocol == ALPN:
         await serve_stream(server, secured)
     else:
         await trio.aclose_forcefully(secured)
