@@ -23,6 +23,8 @@ from groupcrypt.errors import MalformedFrame
 
 PREFIX_BYTES: Final = 4
 WRITE_BYTES: Final = 64 * 1024  # one write, so that a slow reader's progress can be seen
+MOST_WRITE_BYTES: Final = 256 * 1024  # one write to a reader who takes them at once
+SWIFT: Final = 0.1  # seconds that a write takes which is taken at once
 READ_BYTES: Final = 256 * 1024  # what is there of it, however little
 MOST_PIECES: Final = 64  # of one frame that are held as they came
 DEADLINE_STEPS: Final = 64  # in a silence; to move a deadline costs as much as a read
@@ -100,7 +102,7 @@ class Pace:
     """The times and bounds of one side of a connection (spec 13.9)."""
 
     heartbeat: float = 45.0  # seconds
-    progress: float = 30.0  # seconds that one write of `WRITE_BYTES` may take
+    progress: float = 30.0  # seconds that one write may take
     queue: int = 4 * 1024 * 1024  # bytes that may wait to be written
 
     @property
@@ -130,6 +132,7 @@ class FrameStream:
         self._slow = slow
         self._queue: deque[bytes | memoryview] = deque()
         self._waiting = 0  # bytes in the queue and in the write under way
+        self._unit = WRITE_BYTES  # bytes of one write
         self._wake = trio.Event()
         self._room = trio.Event()
         self._finishing = False
@@ -181,7 +184,7 @@ class FrameStream:
 
     async def room(self) -> None:
         """Wait until little is queued; returns as well once the writer has ended."""
-        while self._waiting > WRITE_BYTES and not self._ended:
+        while self._waiting > self._unit and not self._ended:
             await self._room.wait()
 
     async def drained(self) -> None:
@@ -195,11 +198,16 @@ class FrameStream:
             while await self._something():
                 data = self._take()
                 patience = LAST_WORDS_SECONDS if self.too_slow else self.pace.progress
+                began = trio.current_time()
                 with trio.move_on_after(patience) as self._sending:
                     await self._stream.send_all(data)
                 if self._sending.cancelled_caught:
                     self.too_slow = True
                     return
+                if trio.current_time() - began > SWIFT:
+                    self._unit = WRITE_BYTES
+                elif len(data) == self._unit:
+                    self._unit = min(2 * self._unit, MOST_WRITE_BYTES)
                 self._waiting -= len(data)
                 self._made_room()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -243,20 +251,18 @@ class FrameStream:
         return True
 
     def _take(self) -> bytes | memoryview:
-        """What one write carries: all that waits, up to `WRITE_BYTES`, joined once."""
-        queue = self._queue
-        if len(queue[0]) > WRITE_BYTES:
-            large = memoryview(queue[0])
-            queue[0] = large[WRITE_BYTES:]
-            return large[:WRITE_BYTES]
-        if len(queue) == 1:
-            return queue.popleft()
+        """What one write carries: all that waits, up to its unit, joined once."""
+        queue, room = self._queue, self._unit
         chosen: list[bytes | memoryview] = []
-        size = 0
-        while queue and (not chosen or size + len(queue[0]) <= WRITE_BYTES):
-            chosen.append(queue.popleft())
-            size += len(chosen[-1])
-        return b"".join(chosen)
+        while queue and room:
+            first = queue.popleft()
+            if len(first) > room:
+                whole = memoryview(first)
+                first, rest = whole[:room], whole[room:]
+                queue.appendleft(rest)
+            chosen.append(first)
+            room -= len(first)
+        return chosen[0] if len(chosen) == 1 else b"".join(chosen)
 
     def _give_up(self) -> None:
         """The other side does not read: drop what waits, say why if that still gets through."""

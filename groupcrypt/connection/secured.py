@@ -4,6 +4,7 @@ Rules of this file:
 - A read gives all records that are there up to its bound, a write seals all it was given before
   any of it leaves: tasks change once for hundreds of KiB, and not once for each record of 16.
 - What is sealed leaves in its order: whoever seals holds the lock until it has left.
+- What TLS has to say by itself (an answer to new keys) leaves with the next write.
 - An end without a farewell of TLS is an end: frames say themselves whether they are whole.
 
 Which keys and names are right is decided by `tls` and by the server.
@@ -35,7 +36,8 @@ class TlsStream(trio.abc.Stream):
         )
         self._sealing = trio.StrictFIFOLock()
         self._torn = False  # something that was sealed has not left whole
-        self._over = False  # the other side ended
+        self._over = False  # nothing more can be read
+        self._broken: ssl.SSLError | None = None  # why, if it was no end
 
     async def do_handshake(self) -> None:
         """Shake hands; raises `trio.BrokenResourceError`, whose cause says what TLS said."""
@@ -69,11 +71,10 @@ class TlsStream(trio.abc.Stream):
         while not (opened := self._opened(max_bytes or RECEIVE_BYTES)) and not self._over:
             await self._receive()
             waited = True
-        if self._outgoing.pending:  # TLS answers, such as to new keys
-            with trio.CancelScope(shield=True):  # what was opened must not be lost
-                await self._send()
-        elif not waited:
-            await trio.lowlevel.cancel_shielded_checkpoint()
+        if not waited:
+            await trio.lowlevel.cancel_shielded_checkpoint()  # what was opened must not be lost
+        if not opened and self._broken is not None:
+            raise trio.BrokenResourceError from self._broken
         return opened
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -93,17 +94,17 @@ class TlsStream(trio.abc.Stream):
         """What is in the records that came whole, up to `most` bytes."""
         records: list[bytes] = []
         try:
-            while most > 0 and (record := self._tls.read(min(most, RECORD_BYTES))):
+            while most > 0 and not self._over:
+                record = self._tls.read(min(most, RECORD_BYTES))
                 records.append(record)
                 most -= len(record)
-            self._over = most > 0
+                self._over = not record
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLEOFError:
             self._over = True
-        except ssl.SSLError as error:
-            if not records:  # else the next call meets it again
-                raise trio.BrokenResourceError from error
+        except ssl.SSLError as error:  # what came whole before it is still good
+            self._over, self._broken = True, error
         return records[0] if len(records) == 1 else b"".join(records)
 
     async def _receive(self) -> None:

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groupcrypt.errors import MalformedFrame
-from groupcrypt.framing import WRITE_BYTES, FrameBuffer, FrameStream, Pace, frame
+from groupcrypt.framing import (
+    MOST_WRITE_BYTES,
+    WRITE_BYTES,
+    FrameBuffer,
+    FrameStream,
+    Pace,
+    frame,
+)
 
 PAYLOADS = [b"a", b"\0" * 300, bytes(range(256)), b"x" * 1000]
 
@@ -85,7 +92,44 @@ async def test_a_large_chunk_is_written_in_pieces(nursery: trio.Nursery) -> None
     nursery.start_soon(left.write_forever)
     assert await right.receive() == [payload]
     await left.room()
-    assert left.waiting <= WRITE_BYTES
+    assert left.waiting <= MOST_WRITE_BYTES
+
+
+class Taking(trio.abc.SendStream):
+    """Takes a write in `seconds`, and remembers its size."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.sizes: list[int] = []
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.sleep(self.seconds)
+        self.sizes.append(len(data))
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.spec("13.9-1")
+async def test_only_who_takes_writes_at_once_gets_larger_ones(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    taking = Taking()
+    stream = trio.StapledStream(taking, trio.testing.memory_stream_one_way_pair()[1])
+    wire = FrameStream(stream, limit=2**20, heartbeat=b"", pace=Pace())
+    nursery.start_soon(wire.write_forever)
+    for seconds, sizes in (
+        (0.0, [WRITE_BYTES, 2 * WRITE_BYTES, MOST_WRITE_BYTES, MOST_WRITE_BYTES]),
+        (1.0, [MOST_WRITE_BYTES, WRITE_BYTES, WRITE_BYTES]),
+    ):
+        taking.seconds = seconds
+        taking.sizes.clear()
+        wire.put(bytes(sum(sizes)))
+        await wire.drained()
+        assert taking.sizes == sizes
 
 
 @pytest.mark.spec("13.2-6")

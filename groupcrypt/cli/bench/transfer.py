@@ -54,11 +54,11 @@ async def copy_from(size: int, port: int) -> None:
     stream = trio.SSLStream(await trio.open_tcp_stream("127.0.0.1", port), context)
     await stream.do_handshake()
     piece = SystemEntropy()(WRITE_BYTES)
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     for _ in range(size // WRITE_BYTES):
         await stream.send_all(piece)
     await stream.receive_some(1)
-    say(seconds=time.perf_counter() - began)
+    say(seconds=time.perf_counter() - began, cpu=time.process_time() - cpu)
 
 
 async def send(home: str, address: str, key: str, card: str, file: str) -> None:
@@ -66,9 +66,13 @@ async def send(home: str, address: str, key: str, card: str, file: str) -> None:
     async with open_node(home, address, server_key=key) as node:
         contact = await node.import_card(card)
         await node.wait_sent()
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         await contact.send_file(file)
-        say(seconds=time.perf_counter() - began, memory=memory())
+        say(
+            seconds=time.perf_counter() - began,
+            cpu=time.process_time() - cpu,
+            memory=memory(),
+        )
         await trio.sleep_forever()
 
 
@@ -79,9 +83,13 @@ async def receive(home: str, address: str, key: str, folder: str) -> None:
         say(card=node.card)
         async for message in node.messages():
             if message.attachment is not None:
-                began = time.perf_counter()
+                began, cpu = time.perf_counter(), time.process_time()
                 await message.attachment.save(folder)
-                say(seconds=time.perf_counter() - began, memory=memory())
+                say(
+                    seconds=time.perf_counter() - began,
+                    cpu=time.process_time() - cpu,
+                    memory=memory(),
+                )
                 return
 
 
