@@ -76,7 +76,7 @@ def test_who_departed_gives_nothing_to_who_was_not_there(room: Room) -> None:
     room.settle()
     room.add("alice", "eve")
     room.settle()
-    (request,) = asked
+    request, *_ = asked
     body, eve = request.letter.body, room.seats["eve"].device
     refused_letter(room, "dave", eve, LetterKind.KEY_REQUEST, body, code="not-member")
     before = room.seats["dave"].group
