@@ -5,10 +5,11 @@ import pytest
 from groupcrypt.protocol.events import (
     Departed,
     DeviceRevoked,
+    EpochLive,
     Event,
     MembershipChanged,
 )
-from groupcrypt.testing.checkers import Delivery
+from groupcrypt.testing.checkers import Agreement, Delivery
 from groupcrypt.testing.world import Faults, World, judge
 from groupcrypt.testing.world.actions import (
     Add,
@@ -49,9 +50,10 @@ def test_what_was_said_in_an_epoch_whose_secret_a_revoked_device_lacks_is_not_it
     assert "delivery: bob2: a message of bob in epoch 3 in None" in judge(world)
 
 
-def test_who_is_revoked_before_its_welcome_is_owed_nothing() -> None:
-    """As the checker sees it: one that was told nothing of the group, and is revoked."""
-    world = World(1, "alice bob", pace=0.5).play(
+@pytest.fixture
+def world() -> World:
+    """A device that is linked, and revoked after somebody else wrote to the group."""
+    played = World(1, "alice bob", pace=0.5).play(
         Found("alice", "g1"),
         Add("alice", "g1", "bob"),
         Link("alice", "alice2"),
@@ -60,7 +62,12 @@ def test_who_is_revoked_before_its_welcome_is_owed_nothing() -> None:
         Wait(5.0),
         Revoke("alice", "alice2"),
     )
-    group = world.settle().groups["g1"]
+    return played.settle()
+
+
+def test_who_is_revoked_before_its_welcome_is_owed_nothing(world: World) -> None:
+    """As the checker sees it: one that was told nothing of the group, and is revoked."""
+    group = world.groups["g1"]
     events = world.devices["alice2"].events
     events[:] = [event for event in events if getattr(event, "group", None) != group]
     assert Delivery().complaints(world, group) == []
@@ -68,6 +75,21 @@ def test_who_is_revoked_before_its_welcome_is_owed_nothing() -> None:
         host.events[:] = [event for event in host.events if not _of_a_revocation(event)]
     told = Delivery().complaints(world, group)
     assert told == ["alice2: a message of bob in epoch 2 in None"]
+
+
+def test_a_revoked_device_may_be_out_before_the_log_says_so(world: World) -> None:
+    """And nobody else may."""
+    group = world.groups["g1"]
+    for host in world.devices.values():
+        host.events[:] = [event for event in host.events if not _of_the_removal(event)]
+    assert Agreement().complaints(world, group) == []
+    for host in world.devices.values():
+        host.events[:] = [event for event in host.events if not _of_a_revocation(event)]
+    assert Agreement().complaints(world, group) == ["alice2 takes itself for no member"]
+
+
+def _of_the_removal(event: Event) -> bool:
+    return isinstance(event, MembershipChanged | EpochLive) and event.epoch == 3
 
 
 def _of_a_revocation(event: Event) -> bool:
