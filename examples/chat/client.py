@@ -11,14 +11,16 @@ from typing import Final
 
 import trio
 
-from examples.chat import devices, people, saying
-from examples.chat.news import line_of
+from examples.chat import contacts, devices, files, groups, past, people, saying
+from examples.chat.files import Files
+from examples.chat.lines import Lines, line_of, short
+from examples.chat.mistakes import Mistake
+from examples.chat.news import line_of as news_of
 from examples.chat.screen import Screen
 from groupcrypt import (
     Connected,
     Departed,
     Disconnected,
-    EditContent,
     Group,
     GroupJoined,
     LocalError,
@@ -26,24 +28,19 @@ from groupcrypt import (
     MessageSettled,
     Node,
     RemoteError,
-    ReplyContent,
-    TextContent,
     TransportError,
 )
 from groupcrypt.cli import outcome
 from groupcrypt.cli.drive import CARD, last_words
 from groupcrypt.cli.telling import acknowledge
-from groupcrypt.node import Happening, Stream
-from groupcrypt.protocol.identifiers import GroupId, MessageId
+from groupcrypt.node import Forgotten, Happening, Stream
+from groupcrypt.protocol import device
+from groupcrypt.protocol.content import ReceiptContent, ReceiptKind, Said
+from groupcrypt.protocol.events import DirectAccepted, Receipt
+from groupcrypt.protocol.identifiers import AccountId, MessageId
 from groupcrypt.protocol.identity import LinkText, clean_text
 
 PATIENCE: Final = 5.0  # seconds
-
-
-class Mistake(LocalError):
-    """What was typed cannot be done; the text says what to type instead."""
-
-    code = "usage"
 
 
 class Chat:
@@ -54,9 +51,9 @@ class Chat:
         self.screen = screen
         self.group: Group | None = None
         self.linking: LinkText | None = None  # a new device's, until the person says yes
-        self.newest: dict[GroupId, Message] = {}  # lines of others, for the commands about them
-        self.mine: dict[GroupId, MessageId] = {}
-        self._sent: dict[MessageId, str] = {}  # own lines that are not settled yet
+        self.lines = Lines()
+        self.files = Files()
+        self._link: tuple[str, str] | None = None  # what was said of the connection last
 
     async def run(self) -> None:
         """Until /quit or the end of the input."""
@@ -74,16 +71,17 @@ class Chat:
             nursery.cancel_scope.cancel()
 
     async def _greet(self) -> None:
-        groups = [group for group in self.node.groups if group.member]
+        mine = [group for group in self.node.groups if group.member]
         await self._say(f"you are {self.node.name}; /help shows what to type", "bold")
         if not self.node.contacts:
             await self._say("who wants to write to you needs your card:")
             await self.screen.say(self.node.card)
-        if len(groups) == 1:
-            await self._open(groups[0])
-        elif groups:
-            await self.list_groups("")
+        if len(mine) == 1:
+            await self.show(mine[0])
+        elif mine:
+            await groups.list_groups(self, "")
         if self.node.connected:
+            self._link = news_of(self.node, Connected())
             await self._say("connected", "dim")
         elif self.node.trouble is not None:
             await self._say(f"no connection: {self.node.trouble}", "yellow")
@@ -91,31 +89,31 @@ class Chat:
     async def _say(self, text: str, colour: str = "") -> None:
         await self.screen.say(f"-- {text}", colour)
 
-    async def _open(self, group: Group | None) -> None:
+    async def show(self, group: Group | None) -> None:
+        """Open a group: its last lines, and what is typed goes there."""
         self.group = group
         await self.screen.ask("" if group is None else people.title(self.node, group))
         if group is not None:
             name = people.title(self.node, group)
-            await self._say(f"{name} is open: {_members(group)}", "dim")
+            await self._say(f"{name} is open: {groups.size_of(group)}", "dim")
+            await past.show(self, group, past.AT_OPENING)
 
     # --- what happens --------------------------------------------------------------------------
 
     async def _listen(self, stream: Stream) -> None:
-        link = None  # what was said of the connection last
         async for item in stream:
             if isinstance(item, Message):
                 await self._read(item)
                 await acknowledge(self.node)
                 continue
-            line = line_of(self.node, item)
-            if line is not None and line != link:
+            line = news_of(self.node, item)
+            if line is not None and line != self._link:
                 await self._say(*line)
             if isinstance(item, Connected | Disconnected):
-                link = line
+                self._link = line
             await self._follow(item)
 
     async def _read(self, message: Message) -> None:
-        sender = people.label(self.node, message.sender.account)
         where = ""
         if message.group is None:
             where = " to you alone"
@@ -123,38 +121,56 @@ class Chat:
                 where = f" to {people.label(self.node, message.to.account)} alone"
         elif message.group != self.group:
             where = f" in {people.title(self.node, message.group)}"
-        marks = "" if message.proven else "  [the session is not proven]"
-        if message.quote:
-            marks += f"  [to: {clean_text(message.quote[:40])}]"
-        if isinstance(message.content, EditContent):
-            marks += "  [in place of an earlier line]"
-        if message.group is not None and isinstance(message.content, TextContent | ReplyContent):
-            self.newest[message.group.id] = message
-        if message.expires_after:
-            marks += f"  [for {message.expires_after} seconds]"
-        if message.earlier is not None:
-            marks += "  [who was just removed may have read it too]"
-        colour = "blue" if message.group is None else ""
-        await self.screen.say(f"<{sender}{where}> {clean_text(message.text)}{marks}", colour)
+        self.lines.came(message)
+        line = line_of(self.node, message, where, self.files)
+        await self.screen.say(line, "blue" if message.group is None else "", message.id)
+        if message.sender.account != self.node.account:
+            await (message.group or message.sender).mark_seen([message])
 
     async def _follow(self, event: Happening) -> None:
         match event:
-            case MessageSettled(message=message) if message in self._sent:
-                line = self._sent.pop(message)
-                text = line.partition("> ")[2]
-                short = text if len(text) <= 24 else f"{text[:23]}…"
-                await self.screen.amend(message, f"{line}  ✓", f"-- delivered: {short}")
+            case MessageSettled(message=message) | DirectAccepted(message=message):
+                await self._settled(message)
+            case Receipt(sender, said=Said(ReceiptContent(kind, _, messages))):
+                for each in messages:
+                    await self._noticed(sender, MessageId(each), kind)
+            case Forgotten(gone):
+                await self._disappear([one.message for one in gone])
             case GroupJoined(group, by=by) if by != self.node.account:
                 joined = self.node.group(group)
                 if self.group is None:
-                    await self._open(joined)
+                    await self.show(joined)
                 else:
                     name = people.title(self.node, joined)
                     await self._say(f"/open {name} to write there", "dim")
             case Departed(group) if self.group is not None and self.group.id == group:
-                await self._open(None)
+                await self.show(None)
             case _:
                 pass
+
+    async def _settled(self, message: MessageId) -> None:
+        """An own line is where everybody it is for will read it."""
+        line = self.lines.own(message)
+        if line is not None and message in self.lines.waiting:
+            await self.screen.amend(message, f"{line}  ✓", f"-- delivered: {short(line)}")
+        self.lines.waiting.discard(message)
+
+    async def _noticed(self, who: AccountId, message: MessageId, kind: int) -> None:
+        """An own line arrived at somebody, or was read."""
+        line = self.lines.own(message)
+        if line is None:
+            return
+        name, read = people.label(self.node, who), kind == ReceiptKind.READ
+        state = f"✓ read by {name}" if read else f"✓ arrived at {name}"
+        otherwise = f"-- {name} read: {short(line)}" if read else ""
+        await self.screen.amend(message, f"{line}  {state}", otherwise)
+
+    async def _disappear(self, messages: list[MessageId]) -> None:
+        """The time of lines is over: they leave the screen."""
+        self.lines.forget(messages)
+        count = len(messages)
+        what = "a line has" if count == 1 else f"{count} lines have"
+        await self.screen.erase(messages, f"-- {what} disappeared, here and on the disk")
 
     # --- what is typed -------------------------------------------------------------------------
 
@@ -188,7 +204,7 @@ class Chat:
         if name not in COMMANDS:
             raise Mistake(f"there is no /{clean_text(name)}: /help shows what there is")
         usage, _, act = COMMANDS[name]
-        if usage and not rest.strip():
+        if usage and not usage.startswith("[") and not rest.strip():
             raise Mistake(f"type /{name} {usage}")
         await act(self, rest.strip())
 
@@ -201,9 +217,10 @@ class Chat:
     async def _send(self, text: str) -> None:
         group = self.opened()
         line = f"<{self.node.name}> {clean_text(text)}"
+        if group.timer:
+            line += f"  [for {past.span(group.timer)}]"
         message = await group.send(text)
-        self._sent[message] = line
-        self.mine[group.id] = message
+        self.lines.sent(message, line, group.id)
         await self.screen.say(line, "", message)
 
     async def show_help(self, _: str) -> None:
@@ -212,121 +229,16 @@ class Chat:
             await self.screen.say(f"  {f'/{name} {usage}':24} {text}")
         await self.screen.say(f"  {'any other line':24} goes to the open group; // begins with a /")
 
-    async def card(self, _: str) -> None:
-        """Show the own card."""
-        await self.screen.say(self.node.card)
-
-    async def take_card(self, card: str) -> None:
-        """Import a card."""
-        contact = await self.node.import_card(card)
-        who = people.label(self.node, contact.account)
-        await self._say(f"{who} is known now; /verify {who} to be sure who it is", "green")
-
-    async def new(self, title: str) -> None:
-        """Make a group and open it."""
-        await self._open(await self.node.create_group(title))
-
-    async def list_groups(self, _: str) -> None:
-        """List the groups."""
-        listed = people.groups(self.node)
-        if not listed:
-            await self._say("no groups yet: /new TITLE makes one")
-        for number, group in enumerate(listed, 1):
-            what = f"{len(group.members)} members" if group.member else "you are out"
-            mark = ", open" if group == self.group else ""
-            await self.screen.say(f"  {number:2} {people.title(self.node, group)}  ({what}{mark})")
-
-    async def open(self, word: str) -> None:
-        """Open a group."""
-        await self._open(people.group_called(self.node, word))
-
-    async def add(self, word: str) -> None:
-        """Add a contact or the owner of a card to the open group."""
-        group = self.opened()
-        await group.add(word if word.startswith(CARD) else people.person(self.node, word))
-
-    async def remove(self, word: str) -> None:
-        """Remove somebody from the open group."""
-        group = self.opened()
-        await group.remove(people.person(self.node, word))
-
-    async def leave(self, _: str) -> None:
-        """Leave the open group."""
-        group = self.opened()
-        if len(group.members) == 1:
-            raise Mistake("you are the only one in it: nobody is there to let you go")
-        await group.leave()
-        await self._say("you are let go as soon as another member's node hears of it", "dim")
-
-    async def members(self, _: str) -> None:
-        """List who is in the open group."""
-        group = self.opened()
-        admins = {contact.account for contact in group.admins}
-        for contact in group.members:
-            marks = ["admin"] if contact.account in admins else []
-            marks += ["KEYS CHANGED"] if contact.paused else []
-            if contact.account == self.node.account:
-                marks.append("you")
-            else:
-                marks.append("verified" if contact.verified else "not verified")
-            who = people.label(self.node, contact.account)
-            await self.screen.say(f"  {who}  ({', '.join(marks)})")
-
-    async def verify(self, word: str) -> None:
-        """Show the number to compare."""
-        contact = people.person(self.node, word)
-        who = people.label(self.node, contact.account)
-        digits = contact.safety_number.split()
-        for at in range(0, len(digits), 4):
-            await self.screen.say(f"     {' '.join(digits[at : at + 4])}", "bold")
-        await self._say(f"if {who} reads you the same from /verify there: /verified {who}")
-
-    async def verified(self, word: str) -> None:
-        """Remember that the numbers were equal."""
-        contact = people.person(self.node, word)
-        await contact.verify()
-        await self._say(f"{people.label(self.node, contact.account)} is verified", "green")
-
-    async def accept(self, word: str) -> None:
-        """Accept changed keys."""
-        contact = people.person(self.node, word)
-        await contact.accept()
-        who = people.label(self.node, contact.account)
-        await self._say(f"the keys of {who} are accepted, not verified: /verify {who}", "yellow")
-
     async def direct(self, text: str) -> None:
         """Write to one person."""
         contact, said = people.person_and_rest(self.node, text)
         if not said:
             raise Mistake("type /dm NAME TEXT")
-        await contact.send(said)
+        message = await contact.send(said)
         who = people.label(self.node, contact.account)
-        await self.screen.say(f"<{self.node.name} to {who} alone> {clean_text(said)}", "blue")
-
-    async def admin(self, word: str) -> None:
-        """Make somebody an admin, or with `off` no longer one."""
-        name = word.removesuffix(" off")
-        await self.opened().set_admin(people.person(self.node, name), admin=name == word)
-
-    async def rename(self, title: str) -> None:
-        """Give the open group another title."""
-        group = self.opened()
-        await group.rename(title)
-        if self.group == group:
-            await self._open(group)
-
-    async def heal(self, _: str) -> None:
-        """Renew all keys of this device in the open group."""
-        await self.opened().update()
-
-    async def keep(self, _: str) -> None:
-        """After a fork, as an admin: who is a member stays."""
-        await self.opened().keep_members()
-
-    async def anew(self, _: str) -> None:
-        """Go on in a new group that names the open one."""
-        await self._open(await self.opened().continue_in_new())
-        await self._say("it has you alone: /add those who should be in it", "dim")
+        line = f"<{self.node.name} to {who} alone> {clean_text(said)}"
+        self.lines.sent(message, line)
+        await self.screen.say(line, "blue", message)
 
     async def quit(self, _: str) -> None:
         """End; `run` does it where the whole line says so."""
@@ -338,45 +250,48 @@ class Chat:
         await self._say(f"you are {node.name}, {node.account.hex()[:16]}")
         link = "connected" if node.connected else f"no connection: {node.trouble or 'trying'}"
         await self._say(f"{link}; {len(node.state.outbox)} uploads wait")
-        if self._sent:
-            await self._say(f"{len(self._sent)} of your messages are not delivered yet")
+        if self.lines.waiting:
+            await self._say(f"{len(self.lines.waiting)} of your messages are not delivered yet")
         if self.group is not None:
             group = self.group
             await self._say(f"{people.title(node, group)}: epoch {group.epoch}, all members see")
             await self._say(f"   {group.authenticator}")
-
-
-def _members(group: Group) -> str:
-    count = len(group.members)
-    return "only you" if count == 1 else f"{count} members"
+            held = len(device.group_state(node.state, group.id).held)
+            if held:
+                await self._say(f"{held} lines wait for their keys, which are asked for", "yellow")
 
 
 Act = Callable[[Chat, str], Awaitable[None]]
 COMMANDS: Final[dict[str, tuple[str, str, Act]]] = {
     "help": ("", "this", Chat.show_help),
-    "card": ("", "your card, for others to /import or /add", Chat.card),
-    "import": ("CARD", "know somebody", Chat.take_card),
-    "new": ("TITLE", "make a group and open it", Chat.new),
-    "groups": ("", "your groups", Chat.list_groups),
-    "open": ("N|TITLE", "open a group: your lines go there", Chat.open),
-    "add": ("NAME|CARD", "add somebody to the open group", Chat.add),
-    "remove": ("NAME", "remove somebody; all keys change", Chat.remove),
-    "leave": ("", "leave the open group", Chat.leave),
-    "members": ("", "who is in the open group", Chat.members),
-    "verify": ("NAME", "60 digits to compare with them", Chat.verify),
-    "verified": ("NAME", "the digits were the same", Chat.verified),
-    "accept": ("NAME", "go on after somebody's keys changed", Chat.accept),
+    "card": ("", "your card, for others to /import or /add", contacts.card),
+    "import": ("CARD", "know somebody", contacts.take_card),
+    "new": ("TITLE", "make a group and open it", groups.new),
+    "groups": ("", "your groups", groups.list_groups),
+    "open": ("N|TITLE", "open a group: your lines go there", groups.open_group),
+    "add": ("NAME|CARD", "add somebody to the open group", groups.add),
+    "remove": ("NAME", "remove somebody; all keys change", groups.remove),
+    "leave": ("", "leave the open group", groups.leave),
+    "members": ("", "who is in the open group", groups.members),
+    "verify": ("NAME", "60 digits to compare with them", contacts.verify),
+    "verified": ("NAME", "the digits were the same", contacts.verified),
+    "accept": ("NAME", "go on after somebody's keys changed", contacts.accept),
     "dm": ("NAME TEXT", "write to one person alone", Chat.direct),
+    "history": ("[N|NAME]", "what was said here, or with somebody", past.history),
+    "search": ("WORDS", "lines that have these words", past.search),
+    "file": ("PATH", "send a file to the open group", files.send),
+    "get": ("N", "fetch a file into this folder", files.get),
     "reply": ("TEXT", "answer the newest line", saying.reply),
     "react": ("SIGN|off", "put a sign to the newest line", saying.react),
     "edit": ("TEXT", "another text for your newest line", saying.edit),
     "delete": ("", "take your newest line away from everybody", saying.delete),
-    "timer": ("SECONDS|off", "how long lines are shown from now on", saying.timer),
-    "admin": ("NAME [off]", "let somebody change the group", Chat.admin),
-    "rename": ("TITLE", "give the open group another title", Chat.rename),
-    "heal": ("", "renew all keys of this device here", Chat.heal),
-    "keep": ("", "after a fork, as an admin: who is a member stays", Chat.keep),
-    "anew": ("", "go on in a new group that names this one", Chat.anew),
+    "timer": ("5s|1h|7d|off", "how long lines are shown from now on", saying.timer),
+    "receipts": ("on|off", "whether authors hear that you read them here", saying.receipts),
+    "admin": ("NAME [off]", "let somebody change the group", groups.admin),
+    "rename": ("TITLE", "give the open group another title", groups.rename),
+    "heal": ("", "renew all keys of this device here", groups.heal),
+    "keep": ("", "after a fork, as an admin: who is a member stays", groups.keep),
+    "anew": ("", "go on in a new group that names this one", groups.anew),
     "devices": ("", "the devices of your account", devices.list_devices),
     "link": ("TEXT|yes", "make the device that shows TEXT one of yours", devices.link),
     "revoke": ("DEVICE", "take a device out of your account", devices.revoke),

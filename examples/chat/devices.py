@@ -6,8 +6,9 @@ Rules of this file:
 
 from typing import Protocol
 
+from examples.chat.mistakes import Mistake
 from examples.chat.screen import Screen
-from groupcrypt import LocalError, Node
+from groupcrypt import Node
 from groupcrypt.protocol.identifiers import short
 from groupcrypt.protocol.identity import LinkText
 
@@ -20,12 +21,6 @@ class Shell(Protocol):
     node: Node
     screen: Screen
     linking: LinkText | None
-
-
-class Unclear(LocalError):
-    """What was typed names no device, or nothing that waits for a yes."""
-
-    code = "usage"
 
 
 async def list_devices(chat: Shell, _: str) -> None:
@@ -43,7 +38,7 @@ async def link(chat: Shell, word: str) -> None:
         await chat.screen.say("-- if the new device shows the same digits: /link yes")
         return
     if chat.linking is None:
-        raise Unclear("type /link TEXT, with the text that the new device shows")
+        raise Mistake("type /link TEXT, with the text that the new device shows")
     await chat.node.link(chat.linking)
     chat.linking = None
     await chat.screen.say("-- it is told when the new device has answered", "dim")
@@ -53,5 +48,5 @@ async def revoke(chat: Shell, word: str) -> None:
     """Take a device out of this account and all its groups."""
     found = [one for one in chat.node.devices if short(one) == word]
     if len(found) != 1:
-        raise Unclear("type /revoke and one of the names that /devices shows")
+        raise Mistake("type /revoke and one of the names that /devices shows")
     await chat.node.revoke(found[0])

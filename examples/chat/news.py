@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 from examples.chat.people import label, title
+from examples.chat.reasons import LOST, PASSED, why_not_sent
 from groupcrypt import Connected, Departed, Disconnected, Group, GroupJoined, Node, Skipped
 from groupcrypt.node import Happening
 from groupcrypt.protocol import events
@@ -81,16 +82,17 @@ def _device(node: Node, event: events.DeviceLinked | events.DeviceRevoked) -> Li
 
 def _trouble(node: Node, event: Happening) -> Line | None:  # noqa: PLR0911  # one for each kind
     match event:
-        case events.MessageFailed(group, _, _):
-            return (
-                f"a message to {title(node, Group(node, group))} was not sent: you are out",
-                "red",
-            )
+        case events.MessageFailed() | events.DirectFailed() | events.FileNotSent():
+            return _not_sent(node, event)
         case events.Gap(group, first, last):
             name = title(node, Group(node, group))
-            return f"a part of {name} cannot be read here (epochs {first} to {last})", "yellow"
+            return (
+                f"a part of {name} cannot be read here (epochs {first} to {last}): {PASSED}",
+                "yellow",
+            )
         case events.Missing(group, _, count):
-            return f"{count} messages to {title(node, Group(node, group))} never arrived", "yellow"
+            name = title(node, Group(node, group))
+            return f"{count} messages to {name} never arrived: {LOST}", "yellow"
         case events.DeviceLinked() | events.DeviceRevoked():
             return _device(node, event)
         case events.Forked() | events.ForkSettled() | events.BranchDropped():
@@ -106,6 +108,19 @@ def _trouble(node: Node, event: Happening) -> Line | None:  # noqa: PLR0911  # o
             return f"the server refused something of ours: {code}", "yellow"
         case _:
             return None
+
+
+def _not_sent(
+    node: Node, event: events.MessageFailed | events.DirectFailed | events.FileNotSent
+) -> Line:
+    why = why_not_sent(event.code)
+    match event:
+        case events.MessageFailed(group=group):
+            return f"a message to {title(node, Group(node, group))} was not sent: {why}", "red"
+        case events.DirectFailed(to=to):
+            return f"a message to {_who(node, to)} was not sent: {why}", "red"
+        case events.FileNotSent():
+            return f"a file was not sent: {why}", "red"
 
 
 def _fork(node: Node, event: events.Forked | events.ForkSettled | events.BranchDropped) -> Line:

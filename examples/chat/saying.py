@@ -4,48 +4,47 @@ Rules of this file:
 - A line on a terminal cannot be pointed at, so each command means the newest there is.
 """
 
-from typing import Protocol
+import re
+from typing import Final, Protocol
 
+from examples.chat.lines import Lines
+from examples.chat.mistakes import Mistake
+from examples.chat.past import span
 from examples.chat.screen import Screen
-from groupcrypt import Group, LocalError, Message
-from groupcrypt.protocol.identifiers import GroupId, MessageId
+from groupcrypt import Group, Message
+from groupcrypt.protocol.identifiers import MessageId
 
-OFF = "off"
+ON, OFF = "on", "off"
+TIME: Final = re.compile(r"(\d{1,7})([smhdw]?)")
+UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 class Shell(Protocol):
     """What a command needs of the chat."""
 
     screen: Screen
-    newest: dict[GroupId, Message]  # of others
-    mine: dict[GroupId, MessageId]
+    lines: Lines
 
     def opened(self) -> Group: ...
 
 
-class Nothing(LocalError):
-    """There is no line that the command could be about."""
-
-    code = "usage"
-
-
 def _newest(chat: Shell) -> Message:
-    found = chat.newest.get(chat.opened().id)
+    found = chat.lines.newest.get(chat.opened().id)
     if found is None:
-        raise Nothing("nobody wrote here since you came")
+        raise Mistake("nobody wrote here since you came")
     return found
 
 
 def _mine(chat: Shell) -> MessageId:
-    found = chat.mine.get(chat.opened().id)
+    found = chat.lines.mine.get(chat.opened().id)
     if found is None:
-        raise Nothing("you wrote nothing here since you came")
+        raise Mistake("you wrote nothing here since you came")
     return found
 
 
 async def reply(chat: Shell, text: str) -> None:
     """Answer the newest line of others."""
-    chat.mine[chat.opened().id] = await chat.opened().reply(_newest(chat), text)
+    chat.lines.mine[chat.opened().id] = await chat.opened().reply(_newest(chat), text)
     await chat.screen.say(f"-- answered: {text}", "dim")
 
 
@@ -64,17 +63,25 @@ async def edit(chat: Shell, text: str) -> None:
 async def delete(chat: Shell, _: str) -> None:
     """Take the own newest line away from everybody."""
     await chat.opened().delete(_mine(chat))
-    del chat.mine[chat.opened().id]
+    del chat.lines.mine[chat.opened().id]
     await chat.screen.say("-- they are asked to show it no more", "dim")
 
 
 async def timer(chat: Shell, word: str) -> None:
     """How long lines of the open group are shown from now on."""
-    if word != OFF and not word.isdecimal():
-        raise Nothing("type /timer and seconds, or off")
-    await chat.opened().set_timer(0 if word == OFF else int(word))
-    await chat.screen.say(f"-- lines are shown {_for(chat.opened().timer)}", "dim")
+    found = TIME.fullmatch(word)
+    if word != OFF and found is None:
+        raise Mistake("type /timer and a time such as 5s, 5m, 1h, 7d or 4w, or off")
+    seconds = 0 if found is None else int(found[1]) * UNITS[found[2]]
+    await chat.opened().set_timer(seconds)
+    shown = f"for {span(chat.opened().timer)}" if chat.opened().timer else "for ever"
+    await chat.screen.say(f"-- lines are shown {shown}", "dim")
 
 
-def _for(seconds: int) -> str:
-    return f"for {seconds} seconds" if seconds else "for ever"
+async def receipts(chat: Shell, word: str) -> None:
+    """Whether authors of the open group hear that their lines arrived and were read here."""
+    if word not in (ON, OFF):
+        raise Mistake("type /receipts on, or /receipts off")
+    await chat.opened().set_receipts(on=word == ON)
+    told = "hear" if word == ON else "do not hear"
+    await chat.screen.say(f"-- authors here {told} that you read them", "dim")

@@ -12,7 +12,7 @@ import sys
 import termios
 import tty
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from typing import Final, Self
 
@@ -24,6 +24,8 @@ from groupcrypt.cli.pipes import Lines, Writer
 
 STDIN, STDOUT = 0, 1
 CLEAR: Final = "\r\x1b[K"
+EMPTY: Final = "\x1b[H\x1b[2J\x1b[3J"  # the screen, and what was scrolled out of it
+KEPT: Final = 1_000  # lines that are shown again when one has disappeared
 UP: Final = "\x1b[1A"
 
 
@@ -38,8 +40,18 @@ class Screen:
         await self._writer.write(f"{text}\n")
 
     async def amend(self, _key: object, _text: str, otherwise: str) -> None:
-        """Say a line anew if it is still the last one, or else something else."""
-        await self.say(otherwise, "dim")
+        """Say a line anew if it is still the last one, or else something else, if anything."""
+        if otherwise:
+            await self.say(otherwise, "dim")
+
+    async def erase(self, _keys: Collection[object], instead: str) -> None:
+        """Show lines no more, as far as that is possible; and say so."""
+        await self.say(instead, "dim")
+
+    async def progress(self, _key: object, text: str, *, over: bool) -> None:
+        """Show a line that moves; it is said whole where lines cannot."""
+        if over:
+            await self.say(text)
 
     async def echo(self, line: str) -> None:
         """Show a command that was typed, where the terminal does not."""
@@ -69,18 +81,37 @@ class Terminal(Screen):
         self._typed = deque[str]()  # whole lines
         self._prompt = "> "
         self._last: object = None  # the key of the line above the prompt
+        self._lines = deque[tuple[object, str]](maxlen=KEPT)  # what is above it, with colours
 
     async def say(self, text: str, _colour: str = "", _key: object = None) -> None:
         self._last = _key if cells(text) < self._width() else None
         painted = command.painted(text, _colour, sys.stdout) if _colour else text
+        self._lines.append((_key, painted))
         await self._write(f"{painted}\n")
 
     async def amend(self, _key: object, _text: str, otherwise: str) -> None:
-        if self._last != _key or cells(_text) >= self._width():
+        kept = [(key, _text if key == _key else text) for key, text in self._lines]
+        self._lines.clear()
+        self._lines.extend(kept)
+        if self._last is not None and self._last == _key and cells(_text) < self._width():
+            await self._write(f"{UP}{CLEAR}{_text}\n")
+        elif otherwise:
             await self.say(otherwise, "dim")
-            return
-        self._last = None
-        await self._write(f"{UP}{CLEAR}{_text}\n")
+
+    async def erase(self, _keys: Collection[object], instead: str) -> None:
+        kept = [(key, text) for key, text in self._lines if key not in _keys]
+        if len(kept) != len(self._lines):  # else none of them was shown
+            self._lines.clear()
+            self._lines.extend(kept)
+            await self._write(EMPTY + "".join(f"{text}\n" for _, text in kept))
+        await self.say(instead, "dim")
+
+    async def progress(self, _key: object, text: str, *, over: bool) -> None:
+        del over
+        if self._last is _key:
+            await self.amend(_key, text, "")
+        elif all(key is not _key for key, _ in self._lines):
+            await self.say(text, "", _key)
 
     async def echo(self, line: str) -> None:
         await self.say(f"{self._prompt}{line}", "dim")

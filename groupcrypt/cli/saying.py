@@ -9,12 +9,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-import trio
-
 from groupcrypt.cli.asked import bytes_in, number_in, text_in, texts_in
+from groupcrypt.cli.following import followed
 from groupcrypt.cli.outcome import UsageError
 from groupcrypt.cli.telling import Emit, Fields, progress_of, shown_of
-from groupcrypt.errors import GroupcryptError
 from groupcrypt.node import Attachment, Conversation, Node
 from groupcrypt.node.filing import NEWEST
 from groupcrypt.node.uploads import Progress
@@ -87,7 +85,7 @@ async def send_file(desk: Desk, command: Fields) -> Fields:
         message = await conversation.send_file(path, progress=told, expires_after=expires)
         return {"message": message.hex()}
 
-    return await _followed(desk, command, work)
+    return await followed(work, _told(desk, command))
 
 
 async def save_file(desk: Desk, command: Fields) -> Fields:
@@ -102,52 +100,14 @@ async def save_file(desk: Desk, command: Fields) -> Fields:
     async def work(told: Progress) -> Fields:
         return {"path": str(await Attachment(desk.node, content).save(folder, progress=told))}
 
-    return await _followed(desk, command, work)
+    return await followed(work, _told(desk, command))
 
 
-class _Newest:
-    """How far a file is; a step that nobody had time to tell gives way to the next one."""
+def _told(desk: Desk, command: Fields) -> Callable[[int, int], Awaitable[None]]:
+    async def tell(done: int, size: int) -> None:
+        await desk.emit(progress_of(command.get("id"), done, size))
 
-    def __init__(self) -> None:
-        self.step: tuple[int, int] | None = None
-        self.over = False
-        self.moved = trio.Event()
-
-    def hear(self, done: int, size: int) -> None:
-        """So many bytes of so many."""
-        self.step = (done, size)
-        self.moved.set()
-
-    def end(self) -> None:
-        """There are no more."""
-        self.over = True
-        self.moved.set()
-
-
-async def _followed(
-    desk: Desk, command: Fields, work: Callable[[Progress], Awaitable[Fields]]
-) -> Fields:
-    """Tell how far a file is while it moves, and then how it went."""
-    newest, failures, answer = _Newest(), list[GroupcryptError](), Fields()
-
-    async def tell() -> None:
-        while not newest.over or newest.step is not None:
-            await newest.moved.wait()
-            newest.moved = trio.Event()
-            step, newest.step = newest.step, None
-            if step is not None:
-                await desk.emit(progress_of(command.get("id"), *step))
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(tell)
-        try:
-            answer = await work(newest.hear)
-        except GroupcryptError as error:  # raised again outside of the nursery, which wraps errors
-            failures.append(error)
-        newest.end()
-    if failures:
-        raise failures[0]
-    return answer
+    return tell
 
 
 def _messages(command: Fields) -> list[str]:

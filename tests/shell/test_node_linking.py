@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from examples.chat import devices
+from examples.chat import devices, mistakes
 from groupcrypt.cli.drive import Driver
 from groupcrypt.cli.telling import Fields
 from groupcrypt.errors import InvalidLink, NotPermitted
@@ -79,7 +79,7 @@ async def test_a_device_is_linked_reads_and_is_revoked(tmp_path: Path) -> None:
                     nursery.start_soon(until, alice, DeviceRevoked(gone))
                     await trio.testing.wait_all_tasks_blocked()
                     chat = SimpleNamespace(node=alice)
-                    with pytest.raises(devices.Unclear):
+                    with pytest.raises(mistakes.Mistake):
                         await devices.revoke(cast("devices.Shell", chat), "none")
                     await devices.revoke(cast("devices.Shell", chat), short(gone))
                 await laptop.core.until(lambda: not laptop.groups[0].member or None)
