@@ -16,7 +16,8 @@ from groupcrypt.errors import LocalError, StoreCorrupt, StoreError
 from groupcrypt.node import ClockLeapt, Forgotten, Group, Node, run_node, start_linking
 from groupcrypt.node import history as histories
 from groupcrypt.node.filing import Place, clock_shown
-from groupcrypt.protocol import limits
+from groupcrypt.protocol import device, limits
+from groupcrypt.protocol.broadcast import Append, read_request
 from groupcrypt.protocol.content import ReplyContent, Said, TextContent
 from groupcrypt.protocol.conversation import Spoken, State
 from groupcrypt.protocol.events import MembershipChanged
@@ -24,10 +25,11 @@ from groupcrypt.protocol.identifiers import GroupId, MessageId
 from groupcrypt.protocol.membership import Who
 from groupcrypt.store import History, HistoryRow
 from groupcrypt.store.memory import Point
+from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.party import Party, party
 from groupcrypt.testing.party.clients import ADDRESS, NodeClient
 from groupcrypt.testing.schedule import date
-from tests.shell.scene import HOUR, World, group_of, seen, texts, unread, world
+from tests.shell.scene import HOUR, START, World, group_of, seen, texts, unread, world
 from tests.shell.test_node_history import DAY, MARK, contents, only, see, shown, two
 
 PRESETS = (5, 60, 300, 3_600, 86_400, 7 * 86_400, 28 * 86_400)
@@ -100,6 +102,24 @@ async def test_what_a_message_carries_changes_no_timer(autojump_clock: object) -
         assert await shown(bob, theirs) == ["stays", "longer"]
         await trio.sleep(540)
         assert await shown(bob, theirs) == ["stays"]
+
+
+def test_the_server_cannot_see_that_a_message_has_a_timer() -> None:
+    """It is inside of what is sealed: sizes are padded, and everything is kept equally long."""
+    shapes = set[tuple[int, int]]()
+    for seconds in (0, *PRESETS):
+        entropy = SeededEntropy(12)
+        state = device.create("alice", "memory:1", bytes(32), now=START, entropy=entropy).state
+        state = device.create_group(state, "climbers", now=START, entropy=entropy).state
+        (group,) = state.groups
+        message, said = MessageId(entropy(16)), TextContent(MARK)
+        step = device.send(state, group, message, said, now=START, entropy=entropy, expires=seconds)
+        new = [row for name, row in step.state.outbox.items() if name not in state.outbox]
+        for row in new:
+            request = read_request(row.request)[1]
+            assert isinstance(request, Append)
+            shapes.add((len(request.body), request.ttl))
+    assert len(shapes) == 1
 
 
 # --- when the time begins ------------------------------------------------------------------------

@@ -199,3 +199,17 @@ def test_a_direct_message_that_is_deleted_leaves_the_letters_on_their_way(
     world.settle()
     assert (rows_with(bob), rows_with(bob, OTHER)) == (0, 1)
     assert DeleteContent(gone.message) in waiting(bob)
+
+
+@pytest.mark.spec("12.11-5")
+def test_that_something_was_deleted_cannot_be_deleted(scene: tuple[Simulation, GroupId]) -> None:
+    """Who did not hear of a deletion has to, whatever its author says of it later."""
+    world, group = scene
+    gone = say(world, "alice", group, MARK)
+    deletion = DeleteContent(gone.message)
+    told = say(world, "alice", group, deletion)
+    again = say(world, "alice", group, DeleteContent(told.message))
+    world.settle()
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    assert waiting(bob)[-2:] == [deletion, DeleteContent(told.message)]
+    assert {told.message, again.message} <= alice.state.groups[group].sent.keys()
