@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from groupcrypt.errors import Expired, RemoteError, UnknownPrekey, UnknownResumption
+from groupcrypt.errors import (
+    Expired,
+    RemoteError,
+    SessionBroken,
+    UnknownPrekey,
+    UnknownResumption,
+)
 from groupcrypt.protocol import handshake, limits, pairwise
 from groupcrypt.protocol.pairwise import AwaitingReply, Established, Session, Wedged
 from groupcrypt.protocol.pairwise.session import Link, Retired, ids
@@ -326,3 +332,18 @@ def test_a_later_channel_that_waited_takes_the_place_when_it_is_accepted(later: 
     link = session.link
     assert link.retired == (Retired(current, 77), first, last)
     assert (link.named, link.shown, link.sent) == (None, None, ())
+
+
+@pytest.mark.spec("07.3-6")
+def test_a_header_of_an_older_copy_wedges_the_session() -> None:
+    """It says that it sent less than was opened here: else it would be refused, and never heal."""
+    a, b = make_pair()
+    b.receive(a.seal(b"one"))
+    copy = a.held()
+    b.receive(a.seal(b"two"))
+    envelope = b.seal(b"three")
+    a.session = copy
+    a.receive(envelope)
+    with pytest.raises(SessionBroken):
+        b.receive(a.seal(b"four"))
+    assert isinstance(b.session, Wedged)

@@ -12,16 +12,15 @@ from dataclasses import replace
 from groupcrypt.errors import NotAllowed, NotInRoster, StaleEpoch
 from groupcrypt.protocol import membership, wire
 from groupcrypt.protocol.events import BranchDropped, Departed, MessageFailed, Missing
-from groupcrypt.protocol.group import branches, past
+from groupcrypt.protocol.group import branches, jump, past
 from groupcrypt.protocol.group.letters import (
     BranchLetter,
-    ConfirmLetter,
     LetterKind,
     WelcomeRequest,
 )
 from groupcrypt.protocol.group.requests import MAX_PAUSE_MS
 from groupcrypt.protocol.group.rows import NOTHING, Branch, EpochCore, Stance, Unsettled
-from groupcrypt.protocol.group.state import Epoch, GroupState, Status, need_keys
+from groupcrypt.protocol.group.state import Epoch, GroupState, Status
 from groupcrypt.protocol.group.turn import Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
 from groupcrypt.protocol.membership import Roster
@@ -219,11 +218,7 @@ def shown_out(turn: Turn, sender: DeviceId, letter: BranchLetter) -> None:
 
 def confirm(turn: Turn) -> None:
     """Back on a branch that nobody else may have followed: its head may wait for our confirm."""
-    head = turn.group.head
-    key = need_keys(head).confirm
-    raw = membership.make_confirm(turn.me, LogHash(head.core.log_hash), key)
-    body = wire.encode(ConfirmLetter(turn.group.id, raw))
-    turn.write(_followers(turn)[:ASKED_AT_ONCE], LetterKind.CONFIRM, body)
+    jump.confirm(turn, _followers(turn)[:ASKED_AT_ONCE])
 
 
 def rejoined(joined: GroupState, old: GroupState, now: int) -> GroupState:

@@ -13,7 +13,12 @@ from groupcrypt.errors import NotAllowed, NotInRoster, RemoteError
 from groupcrypt.protocol import limits, sender_key, wire
 from groupcrypt.protocol.group import dropping, epochs, forks, jump, past, requests
 from groupcrypt.protocol.group.authoring import advance, want
-from groupcrypt.protocol.group.entries import install_secret, relay_confirm
+from groupcrypt.protocol.group.entries import (
+    CONFIRM_STEP_MS,
+    install_secret,
+    rank,
+    relay_confirm,
+)
 from groupcrypt.protocol.group.letters import (
     BranchLetter,
     ConfirmLetter,
@@ -27,7 +32,6 @@ from groupcrypt.protocol.group.letters import (
     Vouched,
     VouchRequest,
     WelcomeRequest,
-    write_secret,
 )
 from groupcrypt.protocol.group.messages import deliver_one, open_held
 from groupcrypt.protocol.group.requests import ask_secret
@@ -38,7 +42,6 @@ from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.group.welcome import welcome_letters
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash, MessageId
 from groupcrypt.protocol.membership import Op, UpdateData
-from groupcrypt.protocol.primitives import ZERO32
 from groupcrypt.protocol.sender_key import ReceivingChain
 
 EARLY_KEPT = 256
@@ -297,8 +300,8 @@ def _welcome_request(turn: Turn, sender: DeviceId) -> None:
     turn.letters += letters
     turn.introduce += [sender] if letters else []
     turn.set_epoch(replace(head, given=head.given - {sender}))
-    if not letters and head is base:  # its secret is erased: the next epoch's is not
-        want(turn, Op.UPDATE, wire.encode(UpdateData()), not_before=turn.now)
+    if head is base:
+        _renew(turn, sender)
 
 
 def _secret_request(turn: Turn, sender: DeviceId, asked: SecretRequest) -> None:
@@ -311,15 +314,22 @@ def _secret_request(turn: Turn, sender: DeviceId, asked: SecretRequest) -> None:
         return
     epoch = group.epochs.get(asked.epoch)
     if epoch is not None and sender in epoch.roster.devices:
-        keys = epoch.keys
-        if keys is not None and keys.secret != ZERO32:
-            body = write_secret(group.id, epoch.number, LogHash(epoch.core.log_hash), keys.secret)
-            turn.letters.append(Letter(sender, LetterKind.EPOCH_SECRET, body))
+        turn.letters += jump.secret_letters(group, sender, epoch)
     # It may have that secret and lack the topic: only the log since takes it forward then.
     letters = jump.answer(group, sender, asked.epoch)
     turn.letters += letters
     if letters and sender in group.base.roster.devices:
         turn.introduce.append(sender)  # whom these entries added it could not write to
+    if group.base is group.head and sender in group.roster.devices:
+        _renew(turn, sender)
+
+
+def _renew(turn: Turn, sender: DeviceId) -> None:
+    """A member lacks the live secret, and ours is erased: that of the next epoch is not."""
+    head, account = turn.group.head, turn.group.roster.devices[sender].account
+    if not jump.holds_secret(head):
+        when = turn.now + rank(turn, account) * CONFIRM_STEP_MS
+        want(turn, Op.UPDATE, wire.encode(UpdateData()), not_before=when)
 
 
 __all__ = ["after_install", "ask_secret", "receive_letter", "use_early"]

@@ -14,6 +14,7 @@ from groupcrypt.protocol import membership, wire
 from groupcrypt.protocol.events import EpochLive, Gap
 from groupcrypt.protocol.group import epochs, past, secrets
 from groupcrypt.protocol.group.letters import (
+    ConfirmLetter,
     EpochSecret,
     LetterKind,
     LogPart,
@@ -27,7 +28,6 @@ from groupcrypt.protocol.group.state import Epoch, GroupState, other_devices
 from groupcrypt.protocol.group.turn import Letter, Turn
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, LogHash
 from groupcrypt.protocol.membership import FRESH_OPS, Roster
-from groupcrypt.protocol.primitives import ZERO32
 
 PATIENCE_MS = 60_000
 ASK_AGAIN_MS = 60_000
@@ -80,20 +80,32 @@ def tick(turn: Turn) -> None:
         return
     body = wire.encode(SecretRequest(group.id, group.core.head, group.hashes[-1]))
     others = other_devices(group.roster, turn.me.device)
-    ahead = [device for device in others if group.roster.account_of(device) in group.stated]
+    ahead = _ahead(turn)
     start = int.from_bytes(turn.entropy(2), "big") % max(len(others), 1)
     rest = [device for device in others[start:] + others[:start] if device not in ahead]
     turn.write((ahead + rest)[:ASKED_AT_ONCE], LetterKind.SECRET_REQUEST, body)
     turn.set(ahead=replace(group.ahead, asked=turn.now))
 
 
+def _ahead(turn: Turn) -> list[DeviceId]:
+    """Devices of who stated a head beyond ours; members of the base count as those of the head."""
+    group = turn.group
+    devices = {**group.base.roster.devices, **group.roster.devices}
+    return [device for device, known in devices.items() if known.account in group.stated]
+
+
 def answer(group: GroupState, device: DeviceId, after: int) -> list[Letter]:
-    """The signed entries since `after`, and the live secret if the asker is a member in it."""
-    base = group.base
-    if base.number <= after:
+    """The signed entries since `after`, and the last one's secret if the asker is a member in it.
+
+    They end at the live epoch; at the head if the secret of that one is erased.
+    """
+    last = group.base
+    if not holds_secret(last) and holds_secret(group.head) and device in group.roster.devices:
+        last = group.head
+    if last.number <= after:
         return []
-    entries = group.log[after + 1 : base.number + 1]
-    if device not in base.roster.devices:
+    entries = group.log[after + 1 : last.number + 1]
+    if device not in last.roster.devices:
         entries = entries[: stay(group, device, after)]
         if not entries:
             return []
@@ -101,11 +113,22 @@ def answer(group: GroupState, device: DeviceId, after: int) -> list[Letter]:
         Letter(device, LetterKind.LOG_PART, body)
         for body in log_parts(group.id, after + 1, entries)
     ]
-    keys = base.keys
-    if device in base.roster.devices and keys is not None and keys.secret != ZERO32:
-        body = write_secret(group.id, base.number, LogHash(base.core.log_hash), keys.secret)
-        letters.append(Letter(device, LetterKind.EPOCH_SECRET, body))
+    if device in last.roster.devices:
+        letters += secret_letters(group, device, last)
     return letters
+
+
+def holds_secret(epoch: Epoch) -> bool:
+    """Whether the secret of an epoch is here, and was not erased."""
+    return epoch.keys is not None and epoch.keys.complete
+
+
+def secret_letters(group: GroupState, device: DeviceId, epoch: Epoch) -> list[Letter]:
+    """The secret of an epoch for a device that is a member in it, if it is held."""
+    if epoch.keys is None or not epoch.keys.complete:
+        return []
+    body = write_secret(group.id, epoch.number, LogHash(epoch.core.log_hash), epoch.keys.secret)
+    return [Letter(device, LetterKind.EPOCH_SECRET, body)]
 
 
 def stay(group: GroupState, device: DeviceId, after: int) -> int:
@@ -182,15 +205,18 @@ def _apply(turn: Turn) -> None:
     if not epochs.commit_matches(body, ahead.secret):
         turn.set(ahead=replace(ahead, secret=None))
         raise AuthenticationFailed("the secret is not the one the entry committed to")
+    helpers = _ahead(turn)
     _take(turn, rosters, index, ahead.secret)
+    confirm(turn, helpers[:ASKED_AT_ONCE])
     turn.events.append(Gap(group.id, first, ahead.epoch - 1))
     turn.events.append(EpochLive(group.id, ahead.epoch, turn.group.hashes[ahead.epoch]))
 
 
 def _vouched(turn: Turn, rosters: list[Roster], index: int) -> bool:
-    """Two accounts besides ours name this log (one, where our own head has only one other).
+    """Two accounts besides ours name this log, or all others, if our own head has fewer.
 
-    Counted in our own head, as the log given may have removed who would say otherwise.
+    Counted in our own head, as the log given may have removed who would say otherwise. Alone there,
+    only we can have made the entry that follows: it says enough.
     """
     own = turn.group.roster
     hashes = {(item.epoch, item.log_hash) for item in rosters[index:]}
@@ -200,7 +226,16 @@ def _vouched(turn: Turn, rosters: list[Roster], index: int) -> bool:
         if (item.epoch, item.log_hash) in hashes and account in own.members
     }
     others = len(own.members) - 1
-    return len(accounts - {turn.me.account}) >= min(2, max(others, 1))
+    return len(accounts - {turn.me.account}) >= min(2, others)
+
+
+def confirm(turn: Turn, devices: list[DeviceId]) -> None:
+    """Confirm our head by letter: it may wait for us in a topic that we do not read (10.10)."""
+    head = turn.group.head
+    if head.keys is None or head.roster.account_of(DeviceId(head.core.author)) == turn.me.account:
+        return
+    raw = membership.make_confirm(turn.me, LogHash(head.core.log_hash), head.keys.confirm)
+    turn.write(devices, LetterKind.CONFIRM, wire.encode(ConfirmLetter(turn.group.id, raw)))
 
 
 def _take(turn: Turn, rosters: list[Roster], index: int, secret: bytes | None) -> None:

@@ -13,6 +13,7 @@ from groupcrypt.errors import (
     AuthenticationFailed,
     ContentTooLarge,
     Expired,
+    MalformedFrame,
     NotAllowed,
     SessionBroken,
     SessionWedged,
@@ -118,7 +119,7 @@ def _on_current(
 ) -> Received:
     try:
         channel, payload = open_on(me, session.channel, inner, now)
-    except AuthenticationFailed as error:
+    except (AuthenticationFailed, MalformedFrame) as error:  # also of a peer that was put back
         raise SessionBroken("the current channel cannot open this") from error
     link = after_opening(session.link, session.channel, channel)
     if session.channel.ratchet.receiving is None:
