@@ -403,6 +403,27 @@ def test_letters_of_own_devices_come_from_no_other(shared: World) -> None:
     assert step.state.people == alice.state.people
 
 
+@pytest.mark.spec("12.9-6", "12.9-9")
+def test_who_has_no_card_of_an_account_is_told_its_new_list(
+    shared: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = shared
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    known = {
+        account: replace(person, card="", stated=None) if account == bob.account else person
+        for account, person in alice.state.people.items()
+    }
+    monkeypatch.setattr(alice, "state", replace(alice.state, people=known))
+    key, held = bob.state.core.account_key, own_list(bob.state)
+    assert key is not None
+    newer = make_device_list(key, held, held.devices)
+    record = wire.encode(own_record(replace(bob.state.core, device_list=newer.raw)))
+    item = (LetterKind.ACCOUNT, record)
+    step = receive(world, "alice", payload_from(world, "bob", "alice", item))
+    assert codes(step.events) == []
+    assert people.device_list_of(step.state.people[bob.account]).hash == newer.hash
+
+
 @pytest.mark.spec("12.9-8")
 def test_a_list_of_a_thief_of_the_account_key_is_an_alarm(shared: World) -> None:
     world, _ = shared

@@ -191,7 +191,7 @@ def _spread(work: Work) -> None:
         account = AccountId(peer.core.account)
         person = work.state.people.get(account)
         if peer.session is not None and person is not None and person.card:
-            post.queue(work, device, account, LetterKind.PING, b"")  # its payload names the list
+            post.queue(work, device, account, LetterKind.ACCOUNT, record)
 
 
 def follow_all(work: Work) -> None:
@@ -283,20 +283,23 @@ def share_contact(work: Work, account: AccountId) -> None:
 
 def receive_item(work: Work, sender: Sender, kind: int, body: bytes) -> None:
     """An item of the kinds `OWN`, from another own device; may raise a `RemoteError`."""
+    if kind == LetterKind.ACCOUNT:
+        _account(work, sender, body)
+        return
     if sender.account != work.state.account:
         raise NotAllowed("a letter between devices of one account, from another one")
     if kind == LetterKind.SENT:
         _sent(work, sender, wire.decode(Sent, body))
-    elif kind == LetterKind.ACCOUNT:
-        _account(work, body)
     else:
         for record, card in wire.decode(Contacts, body).people:
             people.take_over(work, record, card)
 
 
-def _account(work: Work, body: bytes) -> None:
-    if read_account_record(body)[1].account != work.state.account:
-        raise NotAllowed("another account's record as the own one")
+def _account(work: Work, sender: Sender, body: bytes) -> None:
+    """The record of the sender's account; others than the own one have to be known (12.9)."""
+    account = read_account_record(body)[1].account
+    if account != sender.account or account not in (work.state.account, *work.state.people):
+        raise NotAllowed("the record of another account than the sender's, or of nobody known")
     with sessions.greeting(work):
         people.learn(work, body)
 
