@@ -7,12 +7,19 @@ Rules of this package:
 
 `promises`: who reads what. `forks`: that two orders are noticed. `uploads`: what leaves. `secrecy`:
 what can be opened. `frames`: that nothing is swallowed. `leaks`: what stands nowhere.
+`conversations`: what is shown, and who is told of it. `vanishing`: what stands nowhere any more.
 """
 
 from groupcrypt.protocol import membership
 from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.identifiers import GroupId
 from groupcrypt.protocol.membership import Roster
+from groupcrypt.testing.checkers.conversations import (
+    Convergence,
+    Directs,
+    Timers,
+    ToTheAuthor,
+)
 from groupcrypt.testing.checkers.evidence import Evidence, History, Node, history, place_of
 from groupcrypt.testing.checkers.forks import Detection
 from groupcrypt.testing.checkers.frames import SilentFrames
@@ -26,6 +33,7 @@ from groupcrypt.testing.checkers.promises import (
 )
 from groupcrypt.testing.checkers.secrecy import Coalition, Healing, Thief, Watch
 from groupcrypt.testing.checkers.uploads import Durability, KeyUse
+from groupcrypt.testing.checkers.vanishing import Vanishing
 from groupcrypt.testing.simulation import Simulation
 
 
@@ -62,8 +70,10 @@ def everything(world: Evidence, group: GroupId) -> list[str]:
 __all__ = [
     "Agreement",
     "Coalition",
+    "Convergence",
     "Delivery",
     "Detection",
+    "Directs",
     "Durability",
     "Evidence",
     "Exclusion",
@@ -76,6 +86,9 @@ __all__ = [
     "OneLog",
     "SilentFrames",
     "Thief",
+    "Timers",
+    "ToTheAuthor",
+    "Vanishing",
     "Watch",
     "everything",
     "history",

@@ -6,13 +6,16 @@ Rules of this file:
   promised to who lied, and what has to come is not promised to who went on with an old store.
 """
 
+from groupcrypt.protocol import device
 from groupcrypt.protocol.events import Rejected
 from groupcrypt.protocol.identifiers import GroupId
 from groupcrypt.testing.checkers import (
     Agreement,
     Coalition,
+    Convergence,
     Delivery,
     Detection,
+    Directs,
     Durability,
     Exclusion,
     Healing,
@@ -20,13 +23,18 @@ from groupcrypt.testing.checkers import (
     Leaks,
     NoLoss,
     OneLog,
+    Timers,
+    ToTheAuthor,
+    Vanishing,
 )
 from groupcrypt.testing.world.world import World
+
+TALKED = ("convergence", "receipts", "vanishing", "files", "direct messages", "timers")
 
 
 def asked_of(world: World) -> tuple[str, ...]:
     """The properties that have to hold in a world like this, by name."""
-    asked = ("key use", "durability", "silent frame", "leak", "exclusion", "healing")
+    asked = ("key use", "durability", "silent frame", "leak", "exclusion", "healing", *TALKED)
     if world.broken:
         return (*asked, "detection")
     return (*asked, "one log", "agreement", "delivery", "no loss")
@@ -38,6 +46,7 @@ def judge(world: World) -> list[str]:
     found += _named("durability", Durability().complaints(world))
     found += _named("silent frame", world.frames.complaints())
     found += _named("leak", leaked(world))
+    found += talked(world)
     for group in world.groups.values():
         found += always(world, group)
         if world.broken:
@@ -63,6 +72,44 @@ def at_rest(world: World, group: GroupId) -> list[str]:
     found += _named("agreement", Agreement(without).complaints(world, group))
     found += _named("delivery", Delivery(without, world.chores.forgotten).complaints(world, group))
     return found + _named("no loss", NoLoss(without).complaints(world, group))
+
+
+def talked(world: World) -> list[str]:
+    """What was promised of conversations; a server that lies to groups changes nothing of it."""
+    without = world.liars | restored(world)
+    accounts = {host.account for host in world.devices.values()}
+    timers = {
+        name: {
+            account: device.direct_timer(host.state, account)
+            for account in accounts - {host.account}
+        }
+        for name, host in world.devices.items()
+    }
+    found = _named("convergence", Convergence(without).complaints(world))
+    found += _named("receipts", ToTheAuthor(without).complaints(world))
+    found += _named("direct messages", Directs(without).complaints(world))
+    found += _named("timers", Timers(timers, without).complaints(world))
+    found += _named("vanishing", vanishing(world).complaints())
+    return found + _named("files", unsent_files(world))
+
+
+def vanishing(world: World) -> Vanishing:
+    """What each application holds to be over, and all that its device stores."""
+    gone = {
+        name: [
+            word
+            for each, kept in host.book.lines.items()
+            if kept is None
+            for word in world.words.get((each.sender, each.message), ())
+        ]
+        for name, host in world.devices.items()
+    }
+    return Vanishing({name: host.rows.values() for name, host in world.devices.items()}, gone)
+
+
+def unsent_files(world: World) -> list[str]:
+    """At rest each file was sent, or its sender was told why it was not."""
+    return [f"{name} is still sending" for name, host in world.devices.items() if host.state.files]
 
 
 def restored(world: World) -> set[str]:

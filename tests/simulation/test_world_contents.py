@@ -1,0 +1,261 @@
+"""All that can be said in a world; and what is judged of it is found if it is broken (16.1)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from groupcrypt.protocol import device
+from groupcrypt.protocol.content import ReceiptContent, ReceiptKind, Said, TextContent
+from groupcrypt.protocol.device.state import DeviceState, Step
+from groupcrypt.protocol.events import DirectReceived, Event, MessageReceived, Receipt
+from groupcrypt.protocol.primitives import Entropy
+from groupcrypt.testing.world import Faults, World, judge
+from groupcrypt.testing.world.actions import (
+    Action,
+    Add,
+    Attach,
+    Custom,
+    Cut,
+    Delete,
+    Edit,
+    Found,
+    Kill,
+    Offline,
+    Point,
+    React,
+    Receipts,
+    Reply,
+    Restore,
+    See,
+    Send,
+    SendDirect,
+    Timer,
+    Typing,
+    Wait,
+)
+from groupcrypt.testing.world.book import Name, Place
+from groupcrypt.testing.world.host import Host
+
+BEGIN = (Found("alice", "g"), Add("alice", "g", "bob"), Add("alice", "g", "carol"), Wait(20.0))
+TALK: tuple[Action, ...] = (
+    Send("alice", "g", "a first message"),
+    Send("alice", "g", "gone in a minute", expires=60),
+    SendDirect("alice", "bob", "between us two"),
+    SendDirect("bob", "alice", "gone in an hour", expires=3_600),
+    Wait(10.0),
+    Reply("bob", "g", "a first message", "an answer to it"),
+    React("carol", "g", "a first message", "+1"),
+    Edit("alice", "g", "gone in a minute", "another text, gone as well"),
+    React("bob", "g", "gone in a minute", "+1"),
+    Custom("carol", "g", "a thing of the application"),
+    Reply("bob", "alice", "between us two", "an answer to that"),
+    Attach("alice", "g", "holiday.jpeg", 5_000),
+    Attach("bob", "alice", "for two.jpeg", 0),
+    Typing("alice", "bob"),
+    Receipts("bob", "g"),
+    Wait(10.0),
+    See("bob", "g"),
+    See("alice", "bob"),
+)
+
+
+def talked(*more: Action, faults: Faults | None = None) -> World:
+    world = World(5, "alice bob carol") if faults is None else World(5, "alice bob", faults=faults)
+    return world.play(*BEGIN, *TALK, *more)
+
+
+def said(world: World, name: str, place: str, text: str) -> Name:
+    """A message as a device names it."""
+    if place in world.groups:
+        return Name(Place(world.groups[place]), *world.said[text])
+    return Name(Place(None, world.devices[place].account), *world.said[text])
+
+
+@pytest.fixture(scope="module")
+def rest() -> World:
+    return talked(Delete("alice", "g", "a first message"), Wait(100.0)).settle()
+
+
+@pytest.fixture
+def world(rest: World) -> Iterator[World]:
+    """At rest, and as it was after the test: events are taken from and given to nodes."""
+    events = {name: list(host.events) for name, host in rest.devices.items()}
+    yield rest
+    for name, host in rest.devices.items():
+        host.events = events[name]
+
+
+def test_all_is_shown_and_goes_when_it_should(world: World) -> None:
+    assert judge(world) == []
+    for name in ("alice", "bob"):
+        book = world.devices[name].book
+        first = book.lines[said(world, name, "g", "a first message")]
+        assert first is not None and first.line.deleted
+        assert book.lines[said(world, name, "g", "gone in a minute")] is None
+        answer = book.lines[said(world, name, "g", "an answer to it")]
+        assert answer is not None and answer.line.text == "an answer to it"
+        assert said(world, name, "g", "holiday.jpeg") in book.lines
+    unseen = world.devices["carol"].book.lines[said(world, "carol", "g", "gone in a minute")]
+    assert unseen is not None and unseen.line.text == "another text, gone as well"
+    alone = world.devices["alice"].book.lines[said(world, "alice", "bob", "gone in an hour")]
+    assert alone is not None and alone.began
+    told = [each for each in world.devices["alice"].events if isinstance(each, Receipt)]
+    assert any(each.said.content.group for each in told if _is_receipt(each.said))
+
+
+def _is_receipt(one: Said) -> bool:
+    return isinstance(one.content, ReceiptContent)
+
+
+def test_the_timer_of_both_is_one_and_later_messages_have_it() -> None:
+    world = World(6, "alice bob").play(*BEGIN[:2], Wait(20.0))
+    world.play(Timer("bob", "alice", 60), Timer("alice", "bob", 300), Timer("alice", "g", 5))
+    world.play(Wait(20.0), SendDirect("bob", "alice", "as agreed on"), Send("bob", "g", "in five"))
+    world.play(Wait(2.0), See("alice", "bob"), See("alice", "g"))
+    assert judge(world.settle()) == []
+    timers = {device.direct_timer(host.state, other.account) for host, other in _both(world)}
+    assert len(timers) == 1
+    assert world.devices["alice"].book.lines[said(world, "alice", "g", "in five")] is None
+
+
+def _both(world: World) -> list[tuple[Host, Host]]:
+    one, other = world.devices.values()
+    return [(one, other), (other, one)]
+
+
+@pytest.mark.parametrize("point", Point)
+def test_who_dies_while_it_forgets_or_sends_a_file_goes_on(point: Point) -> None:
+    world = World(7, "alice bob", faults=Faults(loss=0.1)).play(*BEGIN[:2], Wait(20.0))
+    world.play(Send("alice", "g", "gone in a minute", expires=60), Wait(10.0), See("bob", "g"))
+    world.play(Attach("bob", "g", "holiday.jpeg", 5_900), Kill("bob", point), Wait(49.0))
+    world.play(Kill("alice", point), Kill("bob", point), Offline("bob", 30.0), Wait(60.0))
+    assert judge(world.settle()) == []
+    for name in ("alice", "bob"):
+        assert world.devices[name].book.lines[said(world, name, "g", "gone in a minute")] is None
+        assert said(world, name, "g", "holiday.jpeg") in world.devices[name].book.lines
+
+
+def test_a_store_that_is_put_back_has_what_its_application_had_then() -> None:
+    world = World(8, "alice bob").play(*BEGIN[:2], Wait(20.0))
+    world.play(Send("alice", "g", "gone in a minute", expires=60), Wait(10.0), See("bob", "g"))
+    world.play(Wait(80.0))
+    name = said(world, "bob", "g", "gone in a minute")
+    assert world.devices["bob"].book.lines[name] is None
+    world.play(Restore("bob", 1))
+    world.play(Wait(1.0))
+    assert world.devices["bob"].book.lines[name] is None
+    assert judge(world.settle()) == []
+
+
+def test_what_cannot_be_said_is_not_said() -> None:
+    world = World(9, "alice bob").play(*BEGIN[:2], Wait(20.0), Send("alice", "g", "a message"))
+    world.play(Wait(5.0))
+    refused = (
+        Edit("bob", "g", "a message", "a lie"),
+        Delete("bob", "g", "a message"),
+        React("bob", "g", "no message", "+1"),
+        Reply("bob", "nowhere", "a message", "an answer"),
+        Attach("bob", "elsewhere", "holiday.jpeg"),
+        Typing("alice", "nobody"),
+        See("nobody", "g"),
+        Timer("alice", "bob", 3),
+    )
+    for action in refused:
+        before = len(world.trace)
+        world.play(action)
+        notes = [line.text for line in world.trace.lines[before:] if line.kind == "note"]
+        assert any(text.startswith("not done") for text in notes), action
+
+
+# --- each checker fires ---------------------------------------------------------------------------
+
+
+def complaints(world: World, kind: str) -> list[str]:
+    return [each for each in judge(world) if each.startswith(f"{kind}: ")]
+
+
+def test_convergence_fires_if_one_shows_another_text(world: World) -> None:
+    carol = world.devices["carol"]
+    for at, event in enumerate(carol.events):
+        if isinstance(event, MessageReceived) and isinstance(event.said.content, TextContent):
+            carol.events[at] = replace(
+                event, said=replace(event.said, content=TextContent("not what was said"))
+            )
+    # Of the two texts one was deleted: of that nothing is shown, whatever it was.
+    assert complaints(world, "convergence") == [
+        "convergence: alice and carol show a message differently"
+    ]
+
+
+def test_convergence_asks_nothing_of_who_did_not_hear_all(world: World) -> None:
+    carol = world.devices["carol"]
+    carol.events = [each for each in carol.events if not isinstance(each, MessageReceived)]
+    assert complaints(world, "convergence") == []
+
+
+def test_receipts_to_others_than_the_author_are_found(world: World) -> None:
+    alice, carol = world.devices["alice"], world.devices["carol"]
+    receipt = next(each for each in alice.events if isinstance(each, Receipt))
+    carol.events.append(receipt)
+    assert complaints(world, "receipts") == [
+        "receipts: carol was told of a message that it did not send",
+        "receipts: carol was told of a message as shown where it was not",
+    ]
+
+
+def test_a_receipt_of_who_was_shown_nothing_is_found(world: World) -> None:
+    alice, carol = world.devices["alice"], world.devices["carol"]
+    _, message = world.said["between us two"]
+    read = Said(ReceiptContent(ReceiptKind.READ, None, (message,)), 0, 0)
+    alice.events.append(Receipt(carol.account, carol.device, message, read))
+    assert "receipts: alice was told of a message as shown where it was not" in judge(world)
+
+
+def test_a_lost_and_a_doubled_direct_message_are_found(world: World) -> None:
+    bob = world.devices["bob"]
+    came = [each for each in bob.events if isinstance(each, DirectReceived)]
+    bob.events.append(came[0])
+    assert complaints(world, "direct messages") == [
+        "direct messages: bob was shown a message 2 times"
+    ]
+    bob.events = [each for each in bob.events if not isinstance(each, DirectReceived)]
+    missed = f"direct messages: bob was not shown {len(came)} messages of alice"
+    assert complaints(world, "direct messages") == [missed]
+
+
+def test_a_timer_that_one_side_does_not_have_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(6, "alice bob").play(Timer("bob", "alice", 60), Wait(20.0)).settle()
+    assert judge(world) == []
+    alice, timer = world.devices["alice"].account, device.direct_timer
+    monkeypatch.setattr(
+        device, "direct_timer", lambda state, to: 5 if state.account == alice else timer(state, to)
+    )
+    assert judge(world) == ["timers: alice and bob show messages for different times"]
+
+
+def test_a_device_that_forgets_nothing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "forget", _nothing)
+    found = complaints(talked(Wait(100.0)).settle(), "vanishing")
+    assert found == ["vanishing: a text that is over in the rows of alice"]
+
+
+def _nothing(state: DeviceState, _gone: object, *, now: float, entropy: Entropy) -> Step:
+    assert now and entropy
+    events: tuple[Event, ...] = ()
+    return Step(state, {}, events)
+
+
+def test_a_file_that_stays_on_its_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(6, "alice bob").play(*BEGIN[:2], Wait(20.0))
+    monkeypatch.setattr(world.chores, "look", lambda _: None)
+    world.play(Attach("bob", "g", "holiday.jpeg")).settle()
+    assert judge(world) == ["files: bob is still sending"]
+
+
+def test_a_cut_line_delays_a_file_and_no_more() -> None:
+    world = World(6, "alice bob").play(*BEGIN[:2], Wait(20.0))
+    world.play(Cut("bob", 60.0), Attach("bob", "g", "holiday.jpeg"), Wait(30.0))
+    assert world.devices["bob"].state.files
+    assert judge(world.settle()) == []
+    assert said(world, "alice", "g", "holiday.jpeg") in world.devices["alice"].book.lines
