@@ -100,12 +100,10 @@ def test_all_is_shown_and_goes_when_it_should(world: World) -> None:
     assert unseen is not None and unseen.line.text == "another text, gone as well"
     alone = world.devices["alice"].book.lines[said(world, "alice", "bob", "gone in an hour")]
     assert alone is not None and alone.began
-    told = [each for each in world.devices["alice"].events if isinstance(each, Receipt)]
-    assert any(each.said.content.group for each in told if _is_receipt(each.said))
-
-
-def _is_receipt(one: Said) -> bool:
-    return isinstance(one.content, ReceiptContent)
+    told = [
+        each.said.content for each in world.devices["alice"].events if isinstance(each, Receipt)
+    ]
+    assert any(isinstance(one, ReceiptContent) and one.group is not None for one in told)
 
 
 def test_the_timer_of_both_is_one_and_later_messages_have_it() -> None:
