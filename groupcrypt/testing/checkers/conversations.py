@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from groupcrypt.protocol.content import ReceiptContent, Reference, TimerContent
 from groupcrypt.protocol.conversation import Line, Spoken, concerns, lay
 from groupcrypt.protocol.events import (
-    DeviceLinked,
     DeviceRevoked,
     DirectAccepted,
     DirectFailed,
@@ -142,14 +141,14 @@ def _receipts(node: Node) -> Iterator[tuple[AccountId, Talk, MessageId]]:
 class Directs:
     """An accepted direct message is shown once at every device of both accounts.
 
-    To a device that came later, from the first one on that it was shown of the sending device; to
-    one that was revoked, nothing is promised.
+    If one of the two came later, from the first one on that was shown: they may have to hear of
+    each other. Of and to one that was revoked, nothing is promised.
     """
 
     without: Collection[str] = NOBODY
 
     def complaints(self, world: Evidence) -> list[str]:
-        gone = revoked(world)
+        gone, newer = revoked(world), late(world)
         found: list[str] = []
         for sender, node in world.devices.items():
             if sender in self.without or node.device in gone:
@@ -165,7 +164,7 @@ class Directs:
                     for message, to in accepted.items()
                     if other.account in (to, node.account)
                 ]
-                if linked(other):
+                if not newer.isdisjoint((sender, name)):
                     came = [at for at, message in enumerate(theirs) if message in got]
                     theirs = theirs[came[0] :] if came else []
                 missed = sum(message not in got for message in theirs)
@@ -192,9 +191,12 @@ def _came(events: Collection[Event], device: DeviceId) -> list[MessageId]:
     ]
 
 
-def linked(node: Node) -> bool:
-    """Whether a device came to an account that was there before."""
-    return any(isinstance(e, DeviceLinked) and e.device == node.device for e in node.events)
+def late(world: Evidence) -> set[str]:
+    """The devices that came to an account that was there before."""
+    first: dict[AccountId, str] = {}
+    for name, node in world.devices.items():
+        first.setdefault(node.account, name)
+    return set(world.devices) - set(first.values())
 
 
 def revoked(world: Evidence) -> set[DeviceId]:
@@ -220,7 +222,7 @@ class Timers:
     without: Collection[str] = NOBODY
 
     def complaints(self, world: Evidence) -> list[str]:
-        gone = revoked(world)
+        gone, newer = revoked(world), late(world)
         unsure = {world.devices[name].account for name in self.without if name in world.devices}
         seen: dict[frozenset[AccountId], dict[str, int]] = {}
         failed: set[frozenset[AccountId]] = set()
@@ -233,7 +235,7 @@ class Timers:
             heard_of = {talk for talk, said in heard(node) if _is_timer(said)}
             for account, seconds in self.shown[name].items() if node.device not in gone else ():
                 talk = frozenset((node.account, account))
-                if talk in heard_of or not linked(node):
+                if talk in heard_of or name not in newer:
                     seen.setdefault(talk, {})[name] = seconds
         return [
             f"{' and '.join(sorted(several))} show messages for different times"
@@ -250,4 +252,4 @@ def _is_timer(spoken: Spoken) -> bool:
     return isinstance(spoken.said.content, TimerContent)
 
 
-__all__ = ["Convergence", "Directs", "Timers", "ToTheAuthor", "heard", "linked", "revoked"]
+__all__ = ["Convergence", "Directs", "Timers", "ToTheAuthor", "heard", "late", "revoked"]

@@ -6,6 +6,8 @@ Rules of this file:
   promised to who lied, and what has to come is not promised to who went on with an old store.
 """
 
+from collections import Counter
+
 from groupcrypt.protocol import device
 from groupcrypt.protocol.events import Rejected
 from groupcrypt.protocol.identifiers import GroupId
@@ -94,13 +96,18 @@ def talked(world: World) -> list[str]:
 
 
 def vanishing(world: World) -> Vanishing:
-    """What each application holds to be over, and all that its device stores."""
+    """What each application holds to be over, and all that its device stores.
+
+    A text that was said twice says nothing: one of the two may be there to stay.
+    """
+    times = Counter(word for several in world.words.values() for word in several)
     gone = {
         name: [
             word
             for each, kept in host.book.lines.items()
             if kept is None
             for word in world.words.get((each.sender, each.message), ())
+            if times[word] == 1
         ]
         for name, host in world.devices.items()
     }

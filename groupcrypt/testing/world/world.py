@@ -88,7 +88,7 @@ class World(Stage):
         """
         for label in self.groups:
             for name in tuple(self.devices):
-                self.play(Send(name, label, f"{name} asks how it goes"))
+                self.play(Send(name, label, f"{name} asks in {label} how it goes"))
         for name, other in permutations(tuple(self.devices), 2):
             self.play(SendDirect(name, other, f"{name} asks {other} how it goes"))
 
