@@ -13,7 +13,7 @@ from examples.chat.screen import EMPTY, Screen, Terminal
 from groupcrypt.node import Node
 from groupcrypt.protocol import events
 from groupcrypt.protocol.identifiers import GroupId, MessageId
-from tests.shell.scene import World, world
+from tests.shell.scene import World, group_of, world
 
 
 class Page(Screen):
@@ -135,6 +135,17 @@ async def test_what_was_said_is_shown_at_opening_and_found(autojump_clock: objec
             assert sum("see you at seven" in text for text in again.texts[begin:]) == 2
             await again.types("/history bob", "----")
             await again.types("/history nobody", "!! nobody here is called")
+
+
+async def test_what_waits_is_shown_once_and_as_new(autojump_clock: object) -> None:
+    async with world() as here, here.node("alice") as alice, here.node("bob") as bob:
+        ours, _ = await group_of(alice, bob)
+        await ours.send("while bob slept")
+        await bob.core.until(lambda: bob.state.inbox or None)
+        async with chatting(bob) as (page,):
+            assert await page.sees("while bob slept") == "<alice> while bob slept"
+            await trio.sleep(10)
+            assert sum("while bob slept" in text for text in page.texts) == 1
 
 
 async def test_direct_lines_say_how_far_they_came(autojump_clock: object) -> None:

@@ -10,8 +10,10 @@ import pytest
 import trio
 
 from groupcrypt.cli.drive import drive
+from groupcrypt.cli.following import followed
 from groupcrypt.cli.telling import Fields
 from groupcrypt.node import Node
+from groupcrypt.node.uploads import Progress
 from tests.shell.scene import world
 
 
@@ -131,6 +133,22 @@ async def test_a_file_is_sent_and_saved_and_both_tell_how_far_it_is(tmp_path: Pa
             assert one.told.index(steps[-1]) < one.told.index(answer)
 
 
+async def test_the_last_step_is_told_also_when_nobody_had_time_for_the_others() -> None:
+    told: list[tuple[int, int]] = []
+
+    async def work(hear: Progress) -> str:
+        for done in range(4):
+            hear(done, 3)
+        return "done"
+
+    async def tell(done: int, size: int) -> None:
+        told.append((done, size))
+        await trio.lowlevel.checkpoint()
+
+    assert await followed(work, tell) == "done"
+    assert told == [(3, 3)]
+
+
 @pytest.mark.parametrize(
     ("do", "fields", "code"),
     [
@@ -149,9 +167,7 @@ async def test_a_file_is_sent_and_saved_and_both_tell_how_far_it_is(tmp_path: Pa
         ),
     ],
 )
-async def test_what_cannot_be_done_is_an_error(
-    do: str, fields: Fields, code: str, autojump_clock: object
-) -> None:
+async def test_what_cannot_be_done_is_an_error(do: str, fields: Fields, code: str) -> None:
     async with two() as (alice, _):
         answer = await alice.ask(do, **fields, wrong=True)
         assert (answer["type"], answer["code"]) == ("error", code)
