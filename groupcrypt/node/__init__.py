@@ -2,8 +2,8 @@
 
 Rules of this package:
 - `core` owns the state and commits; `session` lives as long as one connection, `online` as long as
-  the node; `handles`, `inbox` and `feed` are what the application holds; `node` and `opening` put
-  them together.
+  the node; `contact`, `group`, `inbox` and `feed` are what the application holds; `node` and
+  `opening` put them together.
 - What is kept of messages: `filing` writes it, `history` shows it, `reporting` proves it.
 - Files: `uploads` and `sending` out, `attachments` and `partial` in, `window` for both.
 - Nothing here interprets a key or a frame: that is `protocol.device`.
@@ -11,6 +11,7 @@ Rules of this package:
 """
 
 from groupcrypt.node.attachments import Attachment
+from groupcrypt.node.contact import Contact
 from groupcrypt.node.conversation import Conversation
 from groupcrypt.node.feed import (
     ClockLeapt,
@@ -22,7 +23,7 @@ from groupcrypt.node.feed import (
     Happening,
     Skipped,
 )
-from groupcrypt.node.handles import Contact, Group
+from groupcrypt.node.group import Group
 from groupcrypt.node.history import Shown
 from groupcrypt.node.inbox import Messages, Stream
 from groupcrypt.node.linking import NewDevice, open_linking, start_linking

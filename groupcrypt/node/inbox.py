@@ -14,9 +14,10 @@ from typing import Final, Self
 import trio
 
 from groupcrypt.errors import LocalError
+from groupcrypt.node.contact import Contact, Host
 from groupcrypt.node.core import Core
 from groupcrypt.node.feed import Events, Happening, Skipped
-from groupcrypt.node.handles import Contact, Group, Host
+from groupcrypt.node.group import Group
 from groupcrypt.node.message import Message
 from groupcrypt.protocol import device
 from groupcrypt.protocol.content import Internal, read_content

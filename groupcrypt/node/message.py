@@ -8,7 +8,8 @@ Rules of this file:
 from dataclasses import dataclass
 
 from groupcrypt.node.attachments import Attachment
-from groupcrypt.node.handles import Contact, Group
+from groupcrypt.node.contact import Contact
+from groupcrypt.node.group import Group
 from groupcrypt.protocol.attachment import AttachmentContent
 from groupcrypt.protocol.content import (
     Content,

@@ -21,9 +21,10 @@ from groupcrypt.errors import (
     TransportError,
     UnknownDevice,
 )
+from groupcrypt.node.contact import Contact, known_contact
 from groupcrypt.node.core import Core
 from groupcrypt.node.feed import ErasureBlocked, Events, Happening, Told
-from groupcrypt.node.handles import Contact, Group, known_contact
+from groupcrypt.node.group import Group
 from groupcrypt.node.history import Histories
 from groupcrypt.node.inbox import Inbox, Messages, Stream
 from groupcrypt.node.online import Connecting, Online
