@@ -109,8 +109,8 @@ class Delivery:
     """Every settled message: each other member of its epoch got it exactly once, in that epoch.
 
     Or in an epoch its sender told of as passed over: what it had sealed there, it sealed again.
-    `forgotten` are messages with a timer that were over at their senders, by the senders' names:
-    who still waits for the key of such a one does not get it any more (spec 12.11).
+    `forgotten` are messages that were over at their senders or that these deleted, by the senders'
+    names: who still waits for the key of such a one does not get it any more (spec 12.11).
     """
 
     without: Collection[str] = NOBODY

@@ -45,7 +45,7 @@ class Chores:
     def __init__(self, carrier: Carrier, server: Server, chance: Chance, bring: Bring) -> None:
         self._carrier, self._server, self._chance = carrier, server, chance
         self._bring = bring
-        self.forgotten: set[tuple[str, MessageId]] = set()  # who forgot which message
+        self.forgotten: set[tuple[str, MessageId]] = set()  # who has which no more
 
     def look(self, host: Host) -> None:
         """See what there is to do for the application of a device."""
