@@ -36,7 +36,7 @@ from groupcrypt.protocol.content import (
     TypingContent,
     write_content,
 )
-from groupcrypt.protocol.device import people, post, rooms, sessions
+from groupcrypt.protocol.device import people, post, rooms, sessions, strays
 from groupcrypt.protocol.device.post import Payload
 from groupcrypt.protocol.device.records import SCHEMA
 from groupcrypt.protocol.device.sessions import Sender
@@ -418,14 +418,14 @@ def test_letters_of_unknown_groups_are_set_aside_within_bounds(shared: World) ->
     world, group = shared
     made, alice = work(world, "dave"), world.devices["alice"].state
     body = wire.encode(LogPart(bytes(32), 0, ()))
-    for _ in range(rooms.MAX_STRAYS + 5):
+    for _ in range(strays.MAX_STRAYS + 5):
         rooms.receive_item(
             made,
             Sender(alice.device, alice.account, proven=True),
             LetterKind.LOG_PART,
             body,
         )
-    assert len(made.state.strays) == rooms.MAX_STRAYS
+    assert len(made.state.strays) == strays.MAX_STRAYS
     assert made.state.groups == {}
     own_chain = alice.groups[group].head.own
     assert own_chain is not None

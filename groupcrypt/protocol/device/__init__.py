@@ -9,7 +9,8 @@ Rules of this file:
 Making, opening and ageing are in `life`, what the application asks in `calls`, what the server
 brings in `arrivals`, own devices in `linking`, what can be read in `views`. Below them: `account`
 (what we publish), `lists` (own ones), `people`, `strangers`, `sessions`, `post` (letters),
-`receipts`, `directs` (conversations with one account), `rooms` (groups), `records` (the store).
+`receipts`, `directs` (conversations with one account), `rooms` (groups), `strays` (letters that
+wait for a group), `records` (the store).
 """
 
 from groupcrypt.protocol.device.account import card

@@ -2,7 +2,7 @@
 
 Rules of this file:
 - A group's turn yields letters and uploads; here they become pairwise items and outbox rows.
-- A letter about an unknown group waits (bounded): its Welcome may be on the way.
+- A letter about an unknown group waits among the `strays`: its Welcome may be on the way.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,15 @@ from groupcrypt.protocol import group as groups
 from groupcrypt.protocol import sender_key, wire
 from groupcrypt.protocol.broadcast import Append, read_request, token_hash, write_request
 from groupcrypt.protocol.device import account as own
-from groupcrypt.protocol.device import directs, lists, post, receipts, sessions, strangers
+from groupcrypt.protocol.device import (
+    directs,
+    lists,
+    post,
+    receipts,
+    sessions,
+    strangers,
+    strays,
+)
 from groupcrypt.protocol.device.sessions import Sender
 from groupcrypt.protocol.device.state import Address, InboxRow, OutboxRow, Stray, Work
 from groupcrypt.protocol.events import (
@@ -53,7 +61,6 @@ from groupcrypt.protocol.membership import stays
 from groupcrypt.protocol.primitives import ZERO32
 
 RECORD_SECONDS = 30 * 24 * 3600
-MAX_STRAYS = 512
 ADDRESS_BYTES = 48 * 1024
 _NAMED = {
     LetterKind.EPOCH_SECRET: EpochSecret,
@@ -125,7 +132,7 @@ def absorb(work: Work, turn: Turn) -> None:
     work.uploads += [(group.id, upload) for upload in turn.uploads]
     work.events += [_kept(work, event) for event in turn.events]
     if work.state.strays:
-        _forget_early(work, group)
+        strays.forget_early(work, group)
     if before is not None and before.member and not group.member:
         _return(work, group)
 
@@ -274,7 +281,7 @@ def _group_letter(
     if state is not None and (state.member or state.held or state.sent or state.branches):
         run(work, group, lambda turn: groups.receive_letter(turn, device, kind, body))
         if state.member and kind == LetterKind.LOG_PART:
-            _remember(work, Stray(group, device, kind, body))
+            strays.remember(work, Stray(group, device, kind, body))
         if state.member or kind in (LetterKind.RESEND, LetterKind.KEY_REQUEST):
             return
     distribution = kind == LetterKind.DISTRIBUTION
@@ -282,18 +289,10 @@ def _group_letter(
         late = sender_key.read_distribution(body).epoch <= state.core.head
         if late:
             return  # of the time before we left
-    _set_aside(work, Stray(group, device, kind, body))
+    strays.set_aside(work, Stray(group, device, kind, body))
     if distribution:  # we are a member that nobody welcomed, or soon will
         ask = wire.encode(WelcomeRequest(group))
         post.queue(work, device, account, LetterKind.WELCOME_REQUEST, ask)
-
-
-def _set_aside(work: Work, stray: Stray) -> None:
-    strays = dict(work.state.strays)
-    strays[max(strays, default=0) + 1] = stray
-    while len(strays) > MAX_STRAYS:
-        del strays[min(strays)]
-    work.set(strays=strays)
 
 
 def _addresses(work: Work, device: DeviceId, body: bytes) -> None:
@@ -301,7 +300,7 @@ def _addresses(work: Work, device: DeviceId, body: bytes) -> None:
     letter = wire.decode(Addresses, body)
     state = work.state.groups.get(GroupId(letter.group))
     if state is None or not state.member:
-        _set_aside(work, Stray(letter.group, device, LetterKind.ADDRESSES, body))
+        strays.set_aside(work, Stray(letter.group, device, LetterKind.ADDRESSES, body))
         return
     if state.roster.account_of(device) is None:
         raise NotInRoster("addresses from a device that is no member")
@@ -315,7 +314,7 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
     group = GroupId(letter.group)
     state = work.state.groups.get(group)
     if state is not None and state.member:
-        _remember(work, Stray(group, device, LetterKind.WELCOME, wire.encode(letter)))
+        strays.remember(work, Stray(group, device, LetterKind.WELCOME, wire.encode(letter)))
         return
     if state is None:
         strangers.room_for_group(work.state, account)
@@ -339,7 +338,7 @@ def _welcome(work: Work, device: DeviceId, account: AccountId, letter: Welcome) 
         joined = groups.rejoined(joined, state, work.ms)
     with sessions.greeting(work):
         work.set_group(joined)
-    _forget(work, group, lambda stray: not _later(stray, joined.core.head))
+    strays.forget(work, group, lambda stray: not strays.later(stray, joined.core.head))
     name = joined.roster.settings.name
     epoch, continues = joined.core.head, groups.continued(joined)
     log_hash = joined.hashes[epoch]
@@ -363,37 +362,6 @@ def _missed(work: Work, joined: GroupState, before: GroupState | None) -> list[E
     return [Gap(joined.id, first, end - 1) for first, end in passed if first < end]
 
 
-def _later(stray: Stray, head: int) -> bool:
-    """Whether it is a Welcome, or log for one, of an epoch after `head`."""
-    match stray.kind:
-        case LetterKind.WELCOME:
-            return wire.decode(Welcome, stray.body).epoch > head
-        case LetterKind.LOG_PART:
-            part = wire.decode(LogPart, stray.body)
-            return part.first + len(part.entries) - 1 > head
-        case _:
-            return False
-
-
-def _remember(work: Work, stray: Stray) -> None:
-    """A Welcome to a member: its topic may still be to tell that it was out in between."""
-    if _later(stray, work.state.groups[GroupId(stray.group)].core.head):
-        _set_aside(work, stray)
-
-
-def _forget(work: Work, group: GroupId, over: Callable[[Stray], bool]) -> None:
-    strays = work.state.strays
-    kept = {n: stray for n, stray in strays.items() if stray.group != group or not over(stray)}
-    if len(kept) != len(strays):
-        work.set(strays=kept)
-
-
-def _forget_early(work: Work, group: GroupState) -> None:
-    """A Welcome to an epoch that was reached by the topic is a secret too many."""
-    if group.member:
-        _forget(work, group.id, lambda stray: not _later(stray, group.core.head))
-
-
 def _return(work: Work, group: GroupState) -> None:
     """Just out, but a Welcome to a later epoch had come already: it is taken now.
 
@@ -405,7 +373,7 @@ def _return(work: Work, group: GroupState) -> None:
         for stray in work.state.strays.values()
         if stray.group == group.id
         and stray.kind == LetterKind.WELCOME
-        and _later(stray, group.core.head)
+        and strays.later(stray, group.core.head)
     ]
     asked: set[bytes] = set()
     for letter, device in sorted(early, key=lambda each: each[0].epoch):
@@ -420,7 +388,7 @@ def _return(work: Work, group: GroupState) -> None:
             with suppress(RemoteError):
                 _welcome(work, device, account, letter)
     if not work.state.groups[group.id].member:  # none fits: another is asked for
-        _forget(work, group.id, lambda stray: stray.kind == LetterKind.WELCOME)
+        strays.forget(work, group.id, lambda stray: stray.kind == LetterKind.WELCOME)
 
 
 def _give(work: Work, group: GroupId, stray: Stray) -> None:
