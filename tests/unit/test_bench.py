@@ -8,7 +8,7 @@ import pytest
 
 from groupcrypt import cli
 from groupcrypt.cli import bench
-from groupcrypt.cli.bench import changes, floors, groups, messages, rounds, storage
+from groupcrypt.cli.bench import changes, floors, groups, histories, messages, rounds, storage
 from groupcrypt.cli.bench.floors import Needs
 from groupcrypt.cli.bench.rounds import Body, Case, Size, Target
 from groupcrypt.cli.bench.worlds import NOW, warm, world
@@ -17,7 +17,7 @@ from groupcrypt.protocol.device import records
 from groupcrypt.protocol.events import Departed, EpochLive, GroupJoined, MessageReceived
 
 Capture = pytest.CaptureFixture[str]
-TINY = bench.Extent(sizes=(4,), order=3, jump=70, rounds=1, slow_rounds=1)
+TINY = bench.Extent(sizes=(4,), order=3, jump=70, rounds=1, slow_rounds=1, messages=200, sweep=20)
 
 
 @pytest.fixture(autouse=True)
@@ -238,3 +238,16 @@ def test_a_file_is_measured_through_real_processes(capsys: Capture) -> None:
         assert rows[name]["met"] == (rows[name]["ratio"] >= 0.5)
     for name in ("sender", "receiver", "server"):
         assert 10 < rows[f"memory, {name}"]["value"] < 1_000
+
+
+def test_a_history_is_searched_to_its_oldest_message_and_swept_to_the_last(tmp_path: Path) -> None:
+    kept = histories.Kept(tmp_path / "history", 300)
+    (oldest,) = kept.search()
+    assert oldest.number == 1
+    kept.opening()()
+    assert kept.search() == [oldest]
+    sweep = kept.sweeping(600)
+    assert len(kept.store.read(lambda history: history.due(1, 1_000))) == 600
+    sweep()
+    assert not kept.store.read(lambda history: history.due(1, 1_000))
+    kept.store.close()

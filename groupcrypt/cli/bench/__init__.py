@@ -5,7 +5,7 @@ Rules of this package:
   not microseconds.
 - Targets are printed and never decide the exit code: a busy machine is no failure.
 - `rounds` < `floors` < {`messages`, `pairs`} < `worlds` < `changes` < {`groups`, `storage`};
-  `files`, with the processes of `transfer`, stands alone.
+  `histories`, on `rounds` alone; `files`, with the processes of `transfer`, stands alone.
 
 It opens no connection but to processes of its own, and reads no store but those it makes for
 itself in a temporary folder.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from groupcrypt.cli import command, outcome
-from groupcrypt.cli.bench import files, floors, groups, messages, pairs, storage
+from groupcrypt.cli.bench import files, floors, groups, histories, messages, pairs, storage
 from groupcrypt.cli.bench.rounds import Case, Figure, Row, Spread, measure
 
 _WIDTH: Final = 62
@@ -40,10 +40,12 @@ class Extent:
     jump: int
     rounds: int
     slow_rounds: int
+    messages: int  # in the store of a history
+    sweep: int  # of them, forgotten at once
 
 
-FULL: Final = Extent((10, 100, 1_000), 1_000, 2_000, 11, 5)
-QUICK: Final = Extent((5, 20), 50, 2_000, 3, 2)
+FULL: Final = Extent((10, 100, 1_000), 1_000, 2_000, 11, 5, 100_000, 10_000)
+QUICK: Final = Extent((5, 20), 50, 2_000, 3, 2, 5_000, 1_000)
 
 
 def register(subparsers: command.Subparsers) -> None:
@@ -143,6 +145,7 @@ def all_rows(extent: Extent, folder: Path) -> list[Row]:
         *pairs.rows(),
         *groups.rows(extent.sizes),
         *storage.rows(extent.sizes, folder),
+        *histories.rows(extent.messages, extent.sweep, folder),
     ]
 
 
