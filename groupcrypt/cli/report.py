@@ -13,8 +13,8 @@ from typing import Final
 from groupcrypt.cli import command, outcome
 from groupcrypt.cli.node import passphrase
 from groupcrypt.node import KEY_FILE, STORE_FILE, reporting
-from groupcrypt.node.message import text_of
 from groupcrypt.protocol import limits, reports
+from groupcrypt.protocol.conversation import text_of
 from groupcrypt.protocol.identifiers import short
 from groupcrypt.protocol.identity import clean_text
 from groupcrypt.protocol.reports import CheckedReport, ReportedMessage

@@ -26,11 +26,10 @@ from groupcrypt.node import (
     Skipped,
     Stream,
 )
-from groupcrypt.node.message import text_of
 from groupcrypt.protocol import events
 from groupcrypt.protocol.attachment import AttachmentContent
 from groupcrypt.protocol.content import Content, ReceiptContent, ReceiptKind, Said
-from groupcrypt.protocol.conversation import State
+from groupcrypt.protocol.conversation import State, text_of
 from groupcrypt.protocol.device import Gone
 from groupcrypt.protocol.identifiers import AccountId
 

@@ -4,7 +4,8 @@ Rules of this package:
 - `core` owns the state and commits; `session` lives as long as one connection, `online` as long as
   the node; `contact`, `group`, `inbox` and `feed` are what the application holds; `node` and
   `opening` put them together.
-- What is kept of messages: `filing` writes it, `history` shows it, `reporting` proves it.
+- What is kept of messages: `filing` writes it, `history` shows it, `reporting` proves it,
+  `exporting` writes it to a file.
 - Files: `uploads` and `sending` out, `attachments` and `partial` in, `window` for both.
 - Nothing here interprets a key or a frame: that is `protocol.device`.
 - The public names are these.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from groupcrypt.node.core import Act, Core
+from groupcrypt.node.exporting import export
 from groupcrypt.node.filing import NEWEST, Place
 from groupcrypt.node.history import Histories, Shown
 from groupcrypt.node.online import Online
@@ -200,6 +201,16 @@ class Conversation(ABC):
         """
         seen = [one if isinstance(one, Reference) else one.reference for one in messages]
         await self._host.histories.mark_seen(self._place, seen)
+
+    async def export(self, path: str | os.PathLike[str], *, timed: bool = False) -> int:
+        """Write this conversation to a file as JSON lines, oldest first; returns how many (12.15).
+
+        The file is plaintext: no timer, deletion or erasure reaches it any more. So messages with a
+        timer are left out unless `timed`. It has mode 0600, replaces a file of this name, and is
+        there as a whole or not at all, also when this is cancelled. Raises `FileUnusable`.
+        """
+        host = self._host
+        return await export(host.core, host.histories, self._place, Path(path), timed=timed)
 
     async def report(self, messages: Iterable[Said | Reference]) -> bytes:
         """A report of messages of others, with their newest edits, for members to check (08.11).

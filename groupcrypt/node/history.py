@@ -64,7 +64,7 @@ class Histories:
         """Messages of a conversation below a number, newest first; see `Conversation.history`."""
         await self.sweep()
         found = await self._core.look(lambda h: h.before(place.key, before, limit))
-        return [shown for shown in map(_shown, found) if shown is not None]
+        return [shown for shown in map(shown_of, found) if shown is not None]
 
     async def search(
         self, words: str, place: Place | None = None, before: int = NEWEST, limit: int = 50
@@ -73,14 +73,14 @@ class Histories:
         await self.sweep()
         key = None if place is None else place.key
         found = await self._core.look(lambda h: h.search(words, key, before, limit))
-        return [shown for shown in map(_shown, found) if shown is not None]
+        return [shown for shown in map(shown_of, found) if shown is not None]
 
     async def find(self, place: Place, reference: Reference) -> Shown | None:
         """One message, if it is here."""
         await self.sweep()
         name = reference.sender + reference.message
         row = await self._core.look(lambda h: h.find(place.key, name))
-        return None if row is None or not row.value else _shown(row)
+        return None if row is None or not row.value else shown_of(row)
 
     async def report(self, place: Place, references: Iterable[Reference]) -> bytes:
         """A report of messages; see `Conversation.report`."""
@@ -175,7 +175,7 @@ def _to_nobody(_: Forgotten | ClockLeapt) -> None:
     pass
 
 
-def _shown(row: HistoryRow) -> Shown | None:
+def shown_of(row: HistoryRow) -> Shown | None:
     """What is shown of a row; nothing of words about a message that is not there."""
     kept = lines.read_kept(row.value)
     if kept.line.spoken is None and not kept.line.deleted:
@@ -203,4 +203,4 @@ def _gone(row: HistoryRow) -> Gone:
     return Gone(place.group, AccountId(row.reference[:32]), MessageId(row.reference[32:]))
 
 
-__all__ = ["Histories", "Shown"]
+__all__ = ["Histories", "Shown", "shown_of"]

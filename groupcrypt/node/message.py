@@ -13,18 +13,15 @@ from groupcrypt.node.group import Group
 from groupcrypt.protocol.attachment import AttachmentContent
 from groupcrypt.protocol.content import (
     Content,
-    CustomContent,
     DeleteContent,
     EditContent,
     ReactionContent,
     Reference,
     ReplyContent,
     TextContent,
-    TimerContent,
 )
-from groupcrypt.protocol.conversation import excerpt_of
+from groupcrypt.protocol.conversation import excerpt_of, text_of
 from groupcrypt.protocol.identifiers import MessageId
-from groupcrypt.protocol.identity import clean_text
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,23 +86,4 @@ class Message:
         return "<Message>"
 
 
-def text_of(content: Content) -> str:
-    """The text that a content shows, or a line that says what else it is."""
-    match content:
-        case TextContent(text) | ReplyContent(text=text) | EditContent(text=text):
-            return text
-        case ReactionContent(emoji=emoji):
-            return f"[{clean_text(emoji) or 'no'} reaction]"
-        case DeleteContent():
-            return "[deleted a message]"
-        case TimerContent(seconds=seconds):
-            return f"[messages are shown for {seconds} seconds]" if seconds else "[no timer]"
-        case AttachmentContent(name, size=size):
-            return f"[{clean_text(name)}, {size} bytes]"
-        case CustomContent(name, data):
-            return f"[{clean_text(name)}, {len(data)} bytes]"
-        case _:
-            return "[a kind of message this version does not know]"
-
-
-__all__ = ["Message", "text_of"]
+__all__ = ["Message"]

@@ -10,9 +10,8 @@ from groupcrypt.cli import main
 from groupcrypt.cli.report import KNOWN
 from groupcrypt.errors import AuthenticationFailed, NotReportable, UnknownSigner
 from groupcrypt.node import KEY_FILE, STORE_FILE
-from groupcrypt.node.message import text_of
 from groupcrypt.protocol.content import Reference
-from groupcrypt.protocol.conversation import read_kept, write_kept
+from groupcrypt.protocol.conversation import read_kept, text_of, write_kept
 from groupcrypt.protocol.identifiers import MessageId
 from groupcrypt.protocol.reports import CheckedReport
 from groupcrypt.store import History, MemoryStore, SqliteStore, create_key_file

@@ -19,7 +19,15 @@ from groupcrypt.protocol.conversation.kept import (
     seen,
     write_kept,
 )
-from groupcrypt.protocol.conversation.lines import Line, Newest, Spoken, State, concerns, lay
+from groupcrypt.protocol.conversation.lines import (
+    Line,
+    Newest,
+    Spoken,
+    State,
+    concerns,
+    lay,
+    text_of,
+)
 from groupcrypt.protocol.conversation.timers import NO_TIMER, agreed, changed
 from groupcrypt.protocol.conversation.verdicts import (
     Verdict,
@@ -55,5 +63,6 @@ __all__ = [
     "read_kept",
     "said",
     "seen",
+    "text_of",
     "write_kept",
 ]

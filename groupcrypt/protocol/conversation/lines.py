@@ -10,8 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+from groupcrypt.protocol.attachment import AttachmentContent
 from groupcrypt.protocol.content import (
     Content,
+    CustomContent,
     DeleteContent,
     EditContent,
     ForOne,
@@ -23,8 +25,10 @@ from groupcrypt.protocol.content import (
     ReplyContent,
     Said,
     TextContent,
+    TimerContent,
 )
 from groupcrypt.protocol.identifiers import AccountId, MessageId
+from groupcrypt.protocol.identity import clean_text
 
 
 class State(IntEnum):
@@ -138,4 +142,23 @@ def lay(line: Line, spoken: Spoken) -> Line:
             return line if line.spoken is not None else replace(line, spoken=spoken)
 
 
-__all__ = ["Line", "Newest", "Spoken", "State", "concerns", "lay"]
+def text_of(content: Content) -> str:
+    """The text that a content shows, or a line that says what else it is."""
+    match content:
+        case TextContent(text) | ReplyContent(text=text) | EditContent(text=text):
+            return text
+        case ReactionContent(emoji=emoji):
+            return f"[{clean_text(emoji) or 'no'} reaction]"
+        case DeleteContent():
+            return "[deleted a message]"
+        case TimerContent(seconds=seconds):
+            return f"[messages are shown for {seconds} seconds]" if seconds else "[no timer]"
+        case AttachmentContent(name, size=size):
+            return f"[{clean_text(name)}, {size} bytes]"
+        case CustomContent(name, data):
+            return f"[{clean_text(name)}, {len(data)} bytes]"
+        case _:
+            return "[a kind of message this version does not know]"
+
+
+__all__ = ["Line", "Newest", "Spoken", "State", "concerns", "lay", "text_of"]
