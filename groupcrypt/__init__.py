@@ -25,6 +25,7 @@ if typing.TYPE_CHECKING:  # what a name is; it is imported when somebody asks fo
         Node,
         Skipped,
         open_node,
+        reason_of,
         run_node,
     )
     from groupcrypt.protocol.content import (
@@ -51,6 +52,7 @@ if typing.TYPE_CHECKING:  # what a name is; it is imported when somebody asks fo
         Typing,
     )
     from groupcrypt.protocol.identity import Card
+    from groupcrypt.protocol.reasons import Reason
     from groupcrypt.server import serve
     from groupcrypt.store import MemoryStore, SqliteStore, Store
 
@@ -81,6 +83,7 @@ __all__ = [
     "MessageSettled",
     "Node",
     "ReactionContent",
+    "Reason",
     "Receipt",
     "ReceiptContent",
     "Reference",
@@ -95,6 +98,7 @@ __all__ = [
     "TransportError",
     "Typing",
     "open_node",
+    "reason_of",
     "run_node",
     "serve",
 ]
@@ -103,6 +107,7 @@ if not typing.TYPE_CHECKING:
     _HOMES = (
         *("errors", "store", "node", "server"),
         *("protocol.identity", "protocol.content", "protocol.events"),
+        "protocol.reasons",
     )
 
     def __getattr__(name: str) -> object:

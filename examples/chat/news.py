@@ -7,8 +7,17 @@ Rules of this file:
 """
 
 from examples.chat.people import label, title
-from examples.chat.reasons import LOST, PASSED, why_not_sent
-from groupcrypt import Connected, Departed, Disconnected, Group, GroupJoined, Node, Skipped
+from examples.chat.reasons import why_not_sent
+from groupcrypt import (
+    Connected,
+    Departed,
+    Disconnected,
+    Group,
+    GroupJoined,
+    Node,
+    Reason,
+    Skipped,
+)
 from groupcrypt.node import Happening
 from groupcrypt.protocol import events
 from groupcrypt.protocol.identifiers import short
@@ -86,13 +95,14 @@ def _trouble(node: Node, event: Happening) -> Line | None:  # noqa: PLR0911  # o
             return _not_sent(node, event)
         case events.Gap(group, first, last):
             name = title(node, Group(node, group))
-            return (
-                f"a part of {name} cannot be read here (epochs {first} to {last}): {PASSED}",
-                "yellow",
-            )
+            why = f"(epochs {first} to {last}): {Reason.PASSED_OVER.text}"
+            return f"a part of {name} cannot be read here {why}", "yellow"
         case events.Missing(group, _, count):
             name = title(node, Group(node, group))
-            return f"{count} messages to {name} never arrived: {LOST}", "yellow"
+            return (
+                f"{count} messages to {name} never arrived: {Reason.NEVER_ARRIVED.text}",
+                "yellow",
+            )
         case events.DeviceLinked() | events.DeviceRevoked():
             return _device(node, event)
         case events.Forked() | events.ForkSettled() | events.BranchDropped():

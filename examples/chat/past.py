@@ -16,8 +16,7 @@ from examples.chat.reasons import why_not_sent
 from examples.chat.screen import Screen
 from groupcrypt import Group, Node
 from groupcrypt.node import Conversation, Shown
-from groupcrypt.node.message import text_of
-from groupcrypt.protocol.conversation import State
+from groupcrypt.protocol.conversation import State, text_of
 from groupcrypt.protocol.identifiers import AccountId
 from groupcrypt.protocol.identity import clean_text
 

@@ -1,4 +1,4 @@
-"""Why something is not read here, or was not sent: in words.
+"""Why something was not sent: in words. Why messages are not read: `groupcrypt.Reason`.
 
 Rules of this file:
 - What cannot be helped is said once; what helps itself says that it does.
@@ -16,8 +16,6 @@ NOT_SENT: Final = {
     "file-changed": "the file was changed meanwhile",
     "file-unusable": "the file cannot be read any more",
 }
-PASSED: Final = "it was said while you were not in it, or while your keys were renewed"
-LOST: Final = "the server does not show them, or has them no more; their senders counted them"
 
 
 def why_not_sent(code: str) -> str:

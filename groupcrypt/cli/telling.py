@@ -25,6 +25,7 @@ from groupcrypt.node import (
     Shown,
     Skipped,
     Stream,
+    reason_of,
 )
 from groupcrypt.protocol import events
 from groupcrypt.protocol.attachment import AttachmentContent
@@ -49,7 +50,8 @@ class Teller:
         async for item in stream:
             told = self._message(item) if isinstance(item, Message) else self._event(item)
             if told is not None:
-                await self.emit(told)
+                unread = {} if isinstance(item, Message) else unread_of(item)
+                await self.emit({**told, **unread})
             if isinstance(item, Message):
                 await acknowledge(self.node)
 
@@ -172,6 +174,10 @@ def _plain(event: Happening) -> Fields | None:  # noqa: PLR0911  # one for each 
             return {"type": "gap", "group": group.hex(), "first": first, "last": last}
         case events.Missing(group, _, count):
             return {"type": "missing", "group": group.hex(), "count": count}
+        case events.Held(group, epoch):
+            return {"type": "held", "group": group.hex(), "epoch": epoch}
+        case events.Withheld(group, epoch, count):
+            return {"type": "withheld", "group": group.hex(), "epoch": epoch, "count": count}
         case events.Equivocation(group, epoch):
             return {"type": "equivocation", "group": group.hex(), "epoch": epoch}
         case events.ForkSettled(group, epoch):
@@ -243,6 +249,14 @@ def file_of(content: Content | None) -> Fields | None:
     if not isinstance(content, AttachmentContent):
         return None
     return {"name": content.name, "size": content.size, "media": content.media}
+
+
+def unread_of(event: Happening) -> Fields:
+    """Why messages are not read, in the words of spec 12.16, if an event is about that."""
+    reason = reason_of(event)
+    if reason is None:
+        return {}
+    return {"unread": reason.value, "outlook": reason.outlook.value, "why": reason.text}
 
 
 def gone_of(gone: Gone) -> Fields:

@@ -31,6 +31,7 @@ from groupcrypt.node.linking import NewDevice, open_linking, start_linking
 from groupcrypt.node.message import Message
 from groupcrypt.node.node import Node
 from groupcrypt.node.opening import KEY_FILE, STORE_FILE, open_node, run_node
+from groupcrypt.node.unread import reason_of
 
 __all__ = [
     "KEY_FILE",
@@ -55,6 +56,7 @@ __all__ = [
     "Stream",
     "open_linking",
     "open_node",
+    "reason_of",
     "run_node",
     "start_linking",
 ]

@@ -8,19 +8,10 @@ Rules of this file:
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from groupcrypt.protocol.content import Said, SeenContent
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash, MessageId
 from groupcrypt.protocol.reports import Evidence
-
-
-class Waiting(StrEnum):
-    """What a held message waits for (spec 10.7)."""
-
-    SENDER_KEY = "no-sender-key"
-    EPOCH_SECRET = "no-epoch-secret"  # noqa: S105  # a reason code, not a password
-    EPOCH = "future-epoch"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -204,12 +195,11 @@ class ChangeFailed:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Held:
-    """A record that cannot be opened yet; it is kept, and what it waits for was asked for."""
+    """A frame that cannot be opened yet; it is kept, and its sender's key was asked for (10.7)."""
 
     group: GroupId
     epoch: int
-    device: DeviceId | None
-    waiting: Waiting
+    device: DeviceId
 
 
 @dataclass(frozen=True, slots=True, repr=False)

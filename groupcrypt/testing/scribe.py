@@ -17,6 +17,7 @@ from groupcrypt.protocol.events import Event
 from groupcrypt.protocol.group import GroupState, LetterKind
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId
 from groupcrypt.protocol.membership import FRESH_OPS, Op
+from groupcrypt.protocol.reasons import Reason
 from groupcrypt.testing.trace import MAX_TEXT, SERVER, Kind, Labels, Line, Trace
 
 LETTERS = {
@@ -133,9 +134,9 @@ class Scribe:
             case events.MessageFailed(group, message, code):
                 text = f"{self.labels.of('m', message)}: {code}"
                 return self._in(Kind.FAIL, group, text=text)
-            case events.Held(group, epoch, device, waiting):
-                peer = "" if device is None else self._device(device)
-                return self._in(Kind.HELD, group, epoch, peer=peer, text=waiting)
+            case events.Held(group, epoch, device):
+                text = Reason.NO_SENDER_KEY
+                return self._in(Kind.HELD, group, epoch, peer=self._device(device), text=text)
             case events.Withheld(group, epoch, count):
                 text = f"{count or 'some'} records"
                 return self._in(Kind.MISSING, group, epoch, peer=SERVER, text=text)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 ORDER = (
     ("errors",),
-    ("protocol.limits", "protocol.identifiers"),
+    ("protocol.limits", "protocol.identifiers", "protocol.reasons"),
     ("protocol.primitives",),
     ("protocol.wire",),
     ("protocol.identity",),

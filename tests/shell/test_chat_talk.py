@@ -181,7 +181,7 @@ async def test_what_cannot_be_read_or_sent_says_why(autojump_clock: object) -> N
         group = GroupId(alice.groups[0].id)
         message = MessageId(bytes(16))
         for event, text in (
-            (events.Gap(group, 3, 4), "(epochs 3 to 4): it was said while you were not in it"),
+            (events.Gap(group, 3, 4), "(epochs 3 to 4): this device was taken past it"),
             (events.MessageFailed(group, message, "withdrawn"), "not sent: you took it back"),
             (events.MessageFailed(group, message, "no-words"), "not sent: no-words"),
             (events.DirectFailed(alice.account, message, "no-words"), "a message to you was not"),

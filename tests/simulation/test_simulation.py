@@ -15,7 +15,6 @@ from groupcrypt.protocol.events import (
     MessageFailed,
     MessageReceived,
     MessageSettled,
-    Waiting,
 )
 from groupcrypt.protocol.identifiers import GroupId, LogHash, MessageId
 from groupcrypt.testing import checkers
@@ -105,7 +104,7 @@ def test_what_its_sender_forgot_is_not_promised_to_who_waits_for_its_key(
     forgotten = {("bob", lost.message)}
     assert lost.device == bob.device
     assert checkers.Delivery((), forgotten).complaints(made, group)  # she was told of no frame
-    alice.events.append(Held(group, lost.epoch, bob.device, Waiting.SENDER_KEY))
+    alice.events.append(Held(group, lost.epoch, bob.device))
     assert checkers.Delivery((), forgotten).complaints(made, group) == []
     assert checkers.Delivery().complaints(made, group)
     assert checkers.Delivery((), {("alice", lost.message)}).complaints(made, group)

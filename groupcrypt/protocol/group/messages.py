@@ -29,7 +29,6 @@ from groupcrypt.protocol.events import (
     MessageSettled,
     Missing,
     Rejected,
-    Waiting,
 )
 from groupcrypt.protocol.group import heads, late, requests, silence
 from groupcrypt.protocol.group.rows import HeldFrame, SentContent
@@ -211,7 +210,7 @@ def _hold(turn: Turn, header: Header, frame: bytes, seq: int) -> None:
     number = max(held, default=0) + 1
     held[number] = HeldFrame(base.number, seq, device, header.generation, frame, turn.now)
     turn.set(held=held)
-    turn.events.append(Held(group.id, base.number, device, Waiting.SENDER_KEY))
+    turn.events.append(Held(group.id, base.number, device))
     requests.lack(turn, base.number, device, header.generation)
 
 
