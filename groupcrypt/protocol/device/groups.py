@@ -137,6 +137,8 @@ class Groups(Mapping[GroupId, GroupState]):
 
     def changed_since(self, before: Mapping[GroupId, GroupState]) -> Iterator[GroupState]:
         """Those that are not the same values in `before`."""
+        if before is self:  # as after most steps: no walk over the parts
+            return
         for at, part in enumerate(self.parts):
             if isinstance(before, Groups) and before.parts[at] is part:
                 continue
