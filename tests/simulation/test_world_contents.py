@@ -8,7 +8,13 @@ import pytest
 from groupcrypt.protocol import device
 from groupcrypt.protocol.content import ReceiptContent, ReceiptKind, Said, TextContent
 from groupcrypt.protocol.device.state import DeviceState, Step
-from groupcrypt.protocol.events import DirectReceived, Event, MessageReceived, Receipt
+from groupcrypt.protocol.events import (
+    DirectReceived,
+    Event,
+    MessageQueued,
+    MessageReceived,
+    Receipt,
+)
 from groupcrypt.protocol.primitives import Entropy
 from groupcrypt.testing.world import Faults, World, judge
 from groupcrypt.testing.world.actions import (
@@ -104,6 +110,18 @@ def test_all_is_shown_and_goes_when_it_should(world: World) -> None:
         each.said.content for each in world.devices["alice"].events if isinstance(each, Receipt)
     ]
     assert any(isinstance(one, ReceiptContent) and one.group is not None for one in told)
+
+
+def test_what_a_sender_has_no_more_is_what_is_over_or_deleted_and_no_more(world: World) -> None:
+    """What delivery excuses: a message, and the words about it, at who said them; nothing else."""
+
+    def kinds(name: str) -> list[str]:
+        queued = [each for each in world.devices[name].events if isinstance(each, MessageQueued)]
+        gone = [each for each in queued if (name, each.message) in world.chores.forgotten]
+        return sorted(type(each.said.content).__name__ for each in gone)
+
+    assert kinds("alice") == ["EditContent", "TextContent", "TextContent"]
+    assert kinds("bob") == kinds("carol") == ["ReactionContent"]
 
 
 def test_the_timer_of_both_is_one_and_later_messages_have_it() -> None:

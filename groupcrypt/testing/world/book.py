@@ -74,6 +74,16 @@ class Book:
         """What is over by now."""
         return [name for name, due in self.due.items() if due <= now]
 
+    def without(self, place: Place, spoken: Spoken, now: int) -> bool:
+        """Whether what a content says, or is about, is over or was deleted."""
+        names = [
+            Name(place, AccountId(one.sender), MessageId(one.message))
+            for one in (spoken.reference, *lines.concerns(spoken, spoken.sender))
+        ]
+        found = [self.lines[name] for name in names if name in self.lines]
+        over = any(self.due.get(name, NEVER) <= now for name in names)
+        return over or any(kept is None or kept.line.deleted for kept in found)
+
     def buried(self, names: Sequence[Name]) -> "Book":
         """The book without the contents of these."""
         gone = set(names)

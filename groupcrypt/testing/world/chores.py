@@ -22,9 +22,12 @@ from groupcrypt.protocol.broadcast import (
     Request,
     token_hash,
 )
-from groupcrypt.protocol.device.state import OutgoingFile
+from groupcrypt.protocol.content import read_content
+from groupcrypt.protocol.conversation import Spoken
+from groupcrypt.protocol.device.state import DeviceState, OutgoingFile
 from groupcrypt.protocol.identifiers import MessageId
 from groupcrypt.testing.entropy import SeededEntropy
+from groupcrypt.testing.world.book import Place
 from groupcrypt.testing.world.carrier import LEAST, RETRY, Bring, Carrier
 from groupcrypt.testing.world.host import Host
 from groupcrypt.testing.world.network import Chance
@@ -61,6 +64,20 @@ class Chores:
 
     # --- forgetting -----------------------------------------------------------------------------
 
+    def forgot(self, host: Host, before: DeviceState) -> None:
+        """Note the copies for lost keys that went in a step, as what they say is over."""
+        for name, held in before.groups.items():
+            after = host.state.groups.get(name)
+            if after is None or (after.sent is held.sent and after.unsettled is held.unsettled):
+                continue
+            contents = {item.message: item.content for item in held.unsettled.values()}
+            contents |= {item.message: item.content for item in held.sent.values()}
+            for raw in contents.keys() - after.sent.keys() - after.unsettled.keys():
+                message = MessageId(raw)
+                spoken = Spoken(host.account, message, read_content(contents[raw]))
+                if host.book.without(Place(name), spoken, host.clock):
+                    self.forgotten.add((host.name, message))
+
     def _sweep(self, at: float, host: Host) -> None:
         """Forget what is over (spec 12.11)."""
         if host.running.sweep_at != at:
@@ -77,7 +94,6 @@ class Chores:
             if host.life != life:
                 return  # it may not have come so far: who comes back forgets again
             host.book = host.book.buried(over)
-            self.forgotten |= {(host.name, each.message) for each in gone}
         self.look(host)
 
     # --- files ----------------------------------------------------------------------------------

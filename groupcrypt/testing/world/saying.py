@@ -164,9 +164,6 @@ def delete(world: Stage, action: a.Delete) -> None:
     _, line = _line(world, action.who, name)
     _allowed(conversation.may_delete(line, world.host(action.who).account))
     _say(world, action.who, name.place, DeleteContent(name.message), 0)
-    mine = world.host(action.who).account
-    hosts = [host.name for host in world.devices.values() if host.account == mine]
-    world.chores.forgotten |= {(each, name.message) for each in hosts}
 
 
 def custom(world: Stage, action: a.Custom) -> None:

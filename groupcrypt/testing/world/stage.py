@@ -177,6 +177,7 @@ class Stage:
             told = host.take(step)
         except Died:
             if step is not None and host.state is step.state:  # durable, also what was told
+                self.chores.forgot(host, before)
                 self.scribe.stepped(host.name, step, mid=mid)
             else:
                 host.undone += 1
@@ -187,6 +188,7 @@ class Stage:
             if record is None:
                 raise
             raise Broken(f"input raised: {type(error).__name__} at {host.name}") from error
+        self.chores.forgot(host, before)
         if record is not None:
             self._seen(host, before, told, record)
         self.scribe.stepped(host.name, step, mid=mid)
