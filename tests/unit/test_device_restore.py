@@ -230,6 +230,31 @@ def test_a_mailbox_that_is_shown_again_shows_nothing_twice() -> None:
     assert direct_texts(bob) == ["one", "two"]
 
 
+@pytest.mark.spec("07.6-6")
+def test_a_copy_from_before_it_knew_a_device_talks_to_it_at_once() -> None:
+    world = Simulation(8, "alice bob")
+    alice, bob = world.devices["alice"], world.devices["bob"]
+    world.introduce("alice", "bob")
+    world.introduce("bob", "alice")
+    world.settle()
+    rows = dict(alice.rows)
+    for one, other in (("alice", "bob"), ("bob", "alice")):
+        world.send_direct(one, other, "before")
+        world.settle()
+    put_back(world, alice, rows)
+    world.settle()
+    alice.events.clear()
+    for one, other in (("alice", "bob"), ("bob", "alice")):
+        world.send_direct(one, other, "after")
+        world.settle()
+    assert direct_texts(alice)[-1:] == direct_texts(bob)[-1:] == ["after"]
+    starts = sum(isinstance(event, SessionStarted) for event in alice.events)
+    world.send_direct("bob", "alice", "and on")
+    world.settle()
+    assert direct_texts(alice)[-1] == "and on"
+    assert sum(isinstance(event, SessionStarted) for event in alice.events) == starts
+
+
 @pytest.mark.spec("12.1-4")
 def test_the_own_card_is_for_others() -> None:
     world = Simulation(7, "alice")

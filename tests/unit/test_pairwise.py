@@ -840,13 +840,49 @@ def test_a_device_that_lost_everything_comes_back_when_it_is_accepted() -> None:
     a.now += 60
     a.start(b)
     assert b.receive(a.seal(b"I lost everything")) == b"I lost everything"
-    with pytest.raises(Expired):
-        a.receive(b.seal(b"on the old channel"))
     b.session = pairwise.accept(b.held())
     assert b.held().proven
     assert a.receive(b.seal(b"welcome back")) == b"welcome back"
     assert b.receive(a.seal(b"thanks")) == b"thanks"
     assert pairwise.accept(b.held()) is b.session
+
+
+@pytest.mark.spec("07.6-6")
+def test_who_hears_a_channel_it_forgot_begins_again_and_says_so() -> None:
+    a, b = make_pair()
+    b.receive(a.seal(b"x"))
+    a.session = None
+    a.now += 60
+    a.start(b)
+    b.receive(a.seal(b"I know nobody"))
+    with pytest.raises(SessionBroken):
+        a.receive(b.seal(b"on the old channel"))
+    assert isinstance(a.held(), Wedged) and a.held().link.lost
+    a.start(b)
+    b.receive(a.seal(b"I knew you"))
+    assert a.receive(b.seal(b"welcome back")) == b"welcome back"
+    assert not a.held().link.lost
+
+
+@pytest.mark.spec("07.6-6")
+@pytest.mark.parametrize("known", ["lost", "heard", "answered"])
+def test_only_a_first_start_is_made_anew_for_a_channel_not_known(known: str) -> None:
+    a, b = make_pair()
+    b.receive(a.seal(b"x"))
+    late = b.seal(b"on the old channel")
+    a.session = None
+    a.start(b)
+    if known == "answered":
+        b.session = None
+        b.receive(a.seal(b"x"))
+        a.receive(b.seal(b"y"))
+    else:
+        link = a.held().link
+        link = replace(link, lost=True) if known == "lost" else replace(link, heard=1)
+        a.session = replace(a.held(), link=link)
+    with pytest.raises(SessionBroken if known == "answered" else Expired):
+        a.receive(late)
+    assert a.held().link.lost == (known == "lost")
 
 
 def set_back(end: End, old: bytes) -> None:

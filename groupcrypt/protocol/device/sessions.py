@@ -13,6 +13,7 @@ from groupcrypt.errors import (
     AuthenticationFailed,
     NotListed,
     RemoteError,
+    SessionBroken,
     UnknownPrekey,
     UnknownResumption,
 )
@@ -219,7 +220,10 @@ def _judge(
     work.set_peer(device, replace(peer, session=session))
     if isinstance(session, Wedged) and not isinstance(peer.session, Wedged):
         work.events.append(SessionWedged(device))
-        post.queue(work, device, account, LetterKind.PING, b"")
+        # A first start that could not say that it is one of an older copy is made anew at once.
+        anew = isinstance(error, SessionBroken) and pairwise.forgot(peer.session, inner.channel)
+        renew = work.entropy(32) if anew else None
+        post.queue(work, device, account, LetterKind.PING, b"", renew=renew)
 
 
 def _answer_lost_start(work: Work, inner: Inner, peer: Peer | None, account: AccountId) -> None:

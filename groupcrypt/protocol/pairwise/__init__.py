@@ -21,6 +21,7 @@ from groupcrypt.protocol.pairwise.session import AwaitingReply as AwaitingReply
 from groupcrypt.protocol.pairwise.session import Established as Established
 from groupcrypt.protocol.pairwise.session import Session as Session
 from groupcrypt.protocol.pairwise.session import Wedged as Wedged
+from groupcrypt.protocol.pairwise.session import forgot as forgot
 from groupcrypt.protocol.pairwise.session import prune as prune
 from groupcrypt.protocol.pairwise.session import read_session as read_session
 from groupcrypt.protocol.pairwise.session import write_session as write_session

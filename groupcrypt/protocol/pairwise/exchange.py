@@ -32,6 +32,7 @@ from groupcrypt.protocol.pairwise.session import (
     above,
     after_opening,
     after_sealing,
+    forgot,
     ids,
     prune,
     retire,
@@ -108,7 +109,8 @@ def receive(
                 return _on_retired(me, prekeys, session, inner, place=place, now=now)
     if inner.hello is not None:
         return accept_start(me, prekeys, session, inner, link=link, hello=inner.hello, now=now)
-    if isinstance(session, AwaitingReply) or inner.channel in ids(link.ended):
+    awaiting = isinstance(session, AwaitingReply) and not forgot(session, inner.channel)
+    if awaiting or inner.channel in ids(link.ended):
         # While our start is under way the peer may still use a channel we lost: that is the cure.
         raise Expired("a channel that has ended")
     raise SessionBroken("a channel that is not known here")

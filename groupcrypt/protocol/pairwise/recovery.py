@@ -20,6 +20,7 @@ from groupcrypt.protocol.pairwise.session import (
     Established,
     Session,
     Wedged,
+    forgot,
     ids,
 )
 from groupcrypt.protocol.pairwise.starts import heard_until
@@ -35,6 +36,8 @@ def judge(session: Session, inner: Inner, error: RemoteError, now: float) -> Ses
         case UnknownResumption():
             session = overtake(session, inner, now)
             return session if _answers(session, inner) else disown(session, now)
+        case SessionBroken() if forgot(session, inner.channel):
+            return forget(session, now)
         case SessionBroken() | TooFarAhead():
             return wedge(session, now)
         case _:

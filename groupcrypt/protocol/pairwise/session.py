@@ -198,6 +198,16 @@ def ids(joined: bytes) -> list[bytes]:
     return [joined[at : at + 8] for at in range(0, len(joined), 8)]
 
 
+def forgot(session: Session, channel: bytes) -> bool:
+    """Whether a message on this channel shows that we came back without it (spec 07.6).
+
+    All we know of the device is one start of ours, which did not say `lost`.
+    """
+    link = session.link
+    known = link.heard or link.retired or link.ended or link.lost or session.channel.id == channel
+    return not known and isinstance(session, AwaitingReply)
+
+
 def known_ids(session: Session) -> bytes:
     """Every channel this side knows of: the current, the retired, those that ended (spec 07.4)."""
     link = session.link
