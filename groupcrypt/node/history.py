@@ -69,8 +69,10 @@ class Histories:
     async def search(
         self, words: str, place: Place | None = None, before: int = NEWEST, limit: int = 50
     ) -> list[Shown]:
-        """Messages below a number that contain some words, newest first."""
+        """Messages below a number that contain some words, newest first; none for no words."""
         await self.sweep()
+        if not words.strip():
+            return []  # they would be in rows that are no messages, too
         key = None if place is None else place.key
         found = await self._core.look(lambda h: h.search(words, key, before, limit))
         return [shown for shown in map(shown_of, found) if shown is not None]

@@ -59,6 +59,7 @@ async def test_both_sides_keep_what_was_said_and_find_it(autojump_clock: object)
         for node, group in ((alice, ours), (bob, theirs)):
             assert await shown(node, group) == ["see you at six", "bring a rope", "and water"]
             (found,) = await node.histories.search("ROPE")
+            assert await node.histories.search(" ") == []
             assert found.kept.line.text == "bring a rope"
             older = await node.histories.newest(Place(group.id), found.number)
             assert [one.kept.line.text for one in older] == ["see you at six"]
