@@ -165,7 +165,7 @@ def test_who_is_left_alone_by_stores_put_back_is_promised_no_confirm(
     assert judged() == (True, True)
     assert judged("alice") == (False, False)
     bob.events = [
-        replace(event, added=(carol.account,), removed=())
+        replace(event, added=(carol.account,), removed=(), went=())
         if isinstance(event, MembershipChanged)
         else event
         for event in bob.events

@@ -182,11 +182,17 @@ class History:
     members: dict[LogHash, Members] = field(default_factory=dict[LogHash, Members])
     devices: dict[LogHash, Devices] = field(default_factory=dict[LogHash, Devices])
     revoked: set[DeviceId] = field(default_factory=set[DeviceId])  # gone, though not their account
+    tell: set[DeviceId] = field(default_factory=set[DeviceId])  # who told of any epoch
 
     @property
     def head(self) -> int:
         """The last epoch anybody told of."""
         return max(self.hashes, default=0)
+
+    @property
+    def forsaken(self) -> bool:
+        """Whether only revoked devices tell of the group: nobody takes their Welcomes (12.10)."""
+        return self.tell <= self.revoked
 
     def knows(self, epoch: int, log: LogHash | None = None) -> bool:
         """Whether it was told who is in an epoch; a founder whose store was put back may not."""
@@ -229,6 +235,7 @@ def history(world: Evidence, group: GroupId) -> History:
                 roots.add(event.log_hash)
             if isinstance(event, GroupJoined | MembershipChanged | EpochLive):
                 found.hashes.setdefault(event.epoch, set()).add(event.log_hash)
+                found.tell.add(node.device)
             if isinstance(event, MembershipChanged):
                 changes[event.log_hash] = Change(event.added, event.removed, event.came, event.went)
                 found.revoked.update(() if event.removed else event.went)

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 from groupcrypt.protocol.events import (
     Departed,
+    EpochLive,
     Gap,
+    GroupJoined,
     Held,
     MembershipChanged,
     MessageFailed,
@@ -62,7 +64,7 @@ class Agreement:
             place = place_of(node, group)
             if name in self.without or place is None:
                 continue
-            if place.member and place.epoch != log.head:
+            if place.member and place.epoch != log.head and not _stranded(node, group, log):
                 found.append(f"{name} is at epoch {place.epoch} of {log.head}")
             elif place.member and not place.live and not _left_alone(self, world, group, node):
                 found.append(f"{name}'s epoch {place.epoch} never became live")
@@ -75,19 +77,44 @@ class Agreement:
 
 
 def _left_alone(promise: "Agreement | NoLoss", world: Evidence, group: GroupId, node: Node) -> bool:
-    """Whether a node waits for a confirm that nobody can give: no other account knows the group.
+    """Whether a node waits for a confirm that nobody can give: no other account is there for it.
 
-    Stores were put back to before they were in it. A device that was added, has its store, and yet
-    tells nothing is no excuse: it should have been welcomed.
+    Stores were put back to before they were in the group, devices were revoked, or wait themselves
+    for what only revoked ones have. A device that was added, has its store, and yet tells nothing
+    is no excuse: it should have been welcomed, unless only revoked ones could.
     """
     place = place_of(node, group)
     if place is None or not place.member or place.live:
         return False
-    others = [(n, one) for n, one in world.devices.items() if one.account != node.account]
-    forgot = [n for n, one in others if n in promise.without and place_of(one, group) is None]
+    log, others = history(world, group), _others(world, node)
+    lost = {
+        name
+        for name, one in others.items()
+        if one.device in log.revoked
+        or _stranded(one, group, log)
+        or (place_of(one, group) is None and (log.forsaken or name in promise.without))
+    }
     came = _came(world, group, place.epoch)
-    stay = [one for n, one in others if n not in forgot]
-    return bool(forgot) and not any(one.account in came or place_of(one, group) for one in stay)
+    stay = [one for name, one in others.items() if name not in lost]
+    return bool(lost) and not any(one.account in came or place_of(one, group) for one in stay)
+
+
+def _others(world: Evidence, node: Node) -> dict[str, Node]:
+    """The nodes of other accounts."""
+    return {name: one for name, one in world.devices.items() if one.account != node.account}
+
+
+def _stranded(node: Node, group: GroupId, log: History) -> bool:
+    """Whether a node cannot read the epoch it tells of, and all others in that are revoked."""
+    place = place_of(node, group)
+    if place is None or not place.member or place.log is None:
+        return False
+    reads = any(
+        isinstance(event, GroupJoined | EpochLive) and event.epoch >= place.epoch
+        for event in told(node, group)
+    )
+    others = log.devices.get(place.log, frozenset[DeviceId]()) - {node.device}
+    return not reads and bool(others) and log.revoked.issuperset(others)
 
 
 def _came(world: Evidence, group: GroupId, epoch: int) -> set[AccountId]:
@@ -189,8 +216,12 @@ def _keyless(node: Node, group: GroupId, log: History) -> set[tuple[DeviceId, in
 def _let_go(node: Node, group: GroupId, log: History) -> Callable[[int], bool]:
     """Whether a revoked device, though the log has it, told that the group is over, or of nothing.
 
-    So may one that was revoked before its Welcome, or that lacks a secret (12.10).
+    So may one that was revoked before its Welcome, or that lacks a secret (12.10). Of a group that
+    only revoked devices know nobody else is told, and of an epoch that only they read no more.
     """
+    place = place_of(node, group)
+    if place is not None and _stranded(node, group, log):
+        return lambda epoch: epoch >= place.epoch
     left = [
         event.epoch
         for event in told(node, group)
@@ -198,7 +229,7 @@ def _let_go(node: Node, group: GroupId, log: History) -> Callable[[int], bool]:
         and node.device in log.revoked
         and log.was_in(node.device, event.epoch)
     ]
-    never = node.device in log.revoked and place_of(node, group) is None
+    never = place is None and (log.forsaken or node.device in log.revoked)
     return lambda epoch: never or epoch >= min(left, default=epoch + 1)
 
 
@@ -224,17 +255,19 @@ class NoLoss:
 
     def complaints(self, world: Evidence, group: GroupId) -> list[str]:
         found: list[str] = []
+        log = history(world, group)
         known = {each.message for _, each in settled(world, group)}
         for message, (sender, where) in world.sent.items():
             if where != group or sender in self.without or message in known:
                 continue
-            events = told(world.devices[sender], group)
+            node = world.devices[sender]
+            events = told(node, group)
             failed = any(
                 isinstance(event, MessageFailed) and event.message == message for event in events
             )
             if failed or any(isinstance(event, Departed) for event in events):
                 continue
-            if not _left_alone(self, world, group, world.devices[sender]):
+            if not _stranded(node, group, log) and not _left_alone(self, world, group, node):
                 found.append(f"a message of {sender} is neither settled nor failed")
         return found
 
