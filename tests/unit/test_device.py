@@ -26,6 +26,7 @@ from groupcrypt.protocol.broadcast import (
     Code,
     Refused,
     SlotPut,
+    SlotStored,
     TopicKind,
     read_request,
 )
@@ -179,15 +180,16 @@ def test_what_is_not_possible_changes_nothing(shared: World) -> None:
 
 @pytest.mark.spec("12.2-1")
 def test_slot_versions_grow() -> None:
-    step = device.create("zoe", "sim:1", bytes(32), now=1.8e9, entropy=SeededEntropy(5))
-    for _ in range(2):
-        step = device.opened(step.state, now=1.8e9, entropy=SeededEntropy(6))
-    puts = [
-        put for row in device.pending(step.state) if isinstance(put := request_of(row), SlotPut)
-    ]
-    versions: dict[bytes, list[int]] = {}
-    for put in puts:
-        versions.setdefault(put.name, []).append(put.version)
+    entropy, versions = SeededEntropy(5), dict[bytes, list[int]]()
+    step = device.create("zoe", "sim:1", bytes(32), now=1.8e9, entropy=entropy)
+    for _ in range(3):
+        for row in device.pending(step.state):
+            put = request_of(row)
+            if isinstance(put, SlotPut):
+                versions.setdefault(put.name, []).append(put.version)
+                reply = SlotStored(put.version)
+                step = device.replied(step.state, row.number, reply, now=1.8e9, entropy=entropy)
+        step = device.opened(step.state, now=1.8e9, entropy=entropy)
     assert sorted(versions.values()) == [[1], [1, 2, 3]]
 
 

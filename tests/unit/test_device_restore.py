@@ -64,21 +64,68 @@ def published(world: Simulation, one: Device) -> SlotValue:
     return held
 
 
+def puts(one: Device) -> list[tuple[int, SlotPut]]:
+    """The puts into the device's slot that are under way."""
+    name = one.state.core.device_slot.signing.public
+    found = [(row.number, request_of(row)) for row in device.pending(one.state)]
+    return [
+        (number, put) for number, put in found if isinstance(put, SlotPut) and put.public == name
+    ]
+
+
+def answered(world: Simulation, one: Device, number: int, reply: Reply) -> None:
+    one.adopt(device.replied(one.state, number, reply, now=world.now, entropy=one.entropy))
+
+
 @pytest.mark.spec("12.6-6")
-def test_answers_that_were_lost_are_no_rollback() -> None:
+def test_one_put_of_a_slot_is_under_way_and_a_lost_answer_is_no_rollback() -> None:
     world = Simulation(1, "alice")
     alice = world.devices["alice"]
     carried_out(world, device.pending(alice.state))
-    reopen(world, alice)
-    carried_out(world, device.pending(alice.state))
+    for _ in range(2):
+        reopen(world, alice)
     answers = carried_out(world, device.pending(alice.state))
-    assert Refused(Code.CONFLICT, 0) in [reply for _, reply in answers]  # of the first bundle
+    assert not [reply for _, reply in answers if isinstance(reply, Refused)]
+    ((_, first),) = puts(alice)
     for number, reply in answers:
-        alice.adopt(
-            device.replied(alice.state, number, reply, now=world.now, entropy=alice.entropy)
-        )
+        answered(world, alice, number, reply)
+    ((number, last),) = puts(alice)  # what changed meanwhile, once
+    assert last.version == first.version + 2 == alice.state.core.device_slot.version
+    for number, reply in carried_out(world, device.pending(alice.state)):
+        answered(world, alice, number, reply)
     assert alice.state.outbox == {}
     assert alice.events == []
+
+
+@pytest.mark.spec("12.6-6")
+def test_a_put_that_waits_is_put_though_the_one_before_was_refused() -> None:
+    world = Simulation(1, "alice")
+    alice = world.devices["alice"]
+    reopen(world, alice)
+    ((number, first),) = puts(alice)
+    answered(world, alice, number, Refused(Code.TOO_BIG, 0))
+    ((_, last),) = puts(alice)
+    assert last.version == first.version + 1
+    assert told(alice, UploadRefused) == 1
+
+
+@pytest.mark.spec("12.6-6")
+def test_a_rollback_is_noticed_though_more_was_to_be_put_meanwhile() -> None:
+    world = Simulation(1, "alice bob")
+    alice = world.devices["alice"]
+    group = world.group_with("alice", "bob")
+    world.settle()
+    rows = dict(alice.rows)
+    reopen(world, alice)
+    world.settle()
+    put_back(world, alice, rows)
+    alice.adopt(device.update(alice.state, group, now=world.now, entropy=alice.entropy))
+    reopen(world, alice)
+    for number, put in puts(alice):
+        answered(world, alice, number, world.server.answer(put, now=int(world.now)))
+    assert told(alice, RolledBack) == 1
+    world.settle()
+    assert told(alice, RolledBack) == 1
 
 
 @pytest.mark.spec("12.6-5")

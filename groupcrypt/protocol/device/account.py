@@ -3,6 +3,7 @@
 Rules of this file:
 - Every value a device publishes is an outbox row, so a crash repeats it byte for byte.
 - Each put to a slot has a higher version than all before it.
+- One put of a slot is under way at a time: what changes meanwhile is put when it was answered.
 """
 
 from dataclasses import replace
@@ -13,6 +14,7 @@ from groupcrypt.protocol.broadcast import (
     PoolCount,
     PoolPut,
     SlotPut,
+    read_request,
     token_hash,
     write_request,
 )
@@ -134,15 +136,27 @@ def publish_account(work: Work) -> None:
     if core.account_slot is None:
         return
     slot = replace(core.account_slot, version=core.account_slot.version + 1)
-    value = identity.seal_slot(slot.opening, wire.encode(own_record(core)), work.entropy)
-    work.post(write_request(0, broadcast.sign_slot(slot.signing, slot.version, value)))
     work.set_core(account_slot=slot)
+    if not _puts(work.state, slot):
+        _put_account(work, slot)
+
+
+def _put_account(work: Work, slot: OwnSlot) -> None:
+    value = identity.seal_slot(slot.opening, wire.encode(own_record(work.state.core)), work.entropy)
+    work.post(write_request(0, broadcast.sign_slot(slot.signing, slot.version, value)))
 
 
 def publish_device(work: Work) -> None:
     """Put the prekey bundle into the device's slot, under a version of its own (spec 12.2)."""
     core = work.state.core
     slot = replace(core.device_slot, version=core.device_slot.version + 1)
+    work.set_core(device_slot=slot)
+    if not _puts(work.state, slot):
+        _put_device(work, slot)
+
+
+def _put_device(work: Work, slot: OwnSlot) -> None:
+    core = work.state.core
     bundle = handshake.make_bundle(
         core.identity,
         work.state.prekeys.current,
@@ -153,19 +167,32 @@ def publish_device(work: Work) -> None:
     )
     value = identity.seal_slot(slot.opening, bundle, work.entropy)
     work.post(write_request(0, broadcast.sign_slot(slot.signing, slot.version, value)))
-    work.set_core(device_slot=slot)
 
 
-def newest_put(core: DeviceCore, put: SlotPut) -> int:
-    """The highest version this store knows of the own slot that `put` is about."""
-    own = (core.account_slot, core.device_slot)
-    found = (slot for slot in own if slot is not None and slot.signing.public == put.public)
-    return max((slot.version for slot in found), default=0)
+def _puts(state: DeviceState, slot: OwnSlot) -> set[int]:
+    """The rows of the outbox that put something into this slot: one at most."""
+    plain = {key: row for key, row in state.outbox.items() if row.mid is None}
+    found = {key: read_request(row.request)[1] for key, row in plain.items()}
+    name = slot.signing.public
+    return {key for key, put in found.items() if isinstance(put, SlotPut) and put.public == name}
+
+
+def put_answered(work: Work, put: SlotPut) -> None:
+    """What an own slot is to hold changed while a put was under way: it is put now (12.6)."""
+    core = work.state.core
+    for slot, again in ((core.account_slot, _put_account), (core.device_slot, _put_device)):
+        if slot is None or slot.signing.public != put.public or slot.version == put.version:
+            continue
+        if not _puts(work.state, slot):
+            again(work, slot)
 
 
 def skip_versions(work: Work) -> None:
     """After a restore: leave out the versions that the lost life may have put (spec 12.6)."""
     slot = work.state.core.device_slot
+    given_up = _puts(work.state, slot)  # it is no news if the server refuses that one too
+    kept = {key: row for key, row in work.state.outbox.items() if key not in given_up}
+    work.set(outbox=kept)
     work.set_core(device_slot=replace(slot, version=slot.version + SKIPPED_VERSIONS))
 
 

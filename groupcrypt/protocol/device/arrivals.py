@@ -15,6 +15,7 @@ from groupcrypt.protocol.broadcast import (
     PoolTake,
     Refused,
     Reply,
+    Request,
     SlotPut,
     SlotValue,
     Trim,
@@ -28,7 +29,6 @@ from groupcrypt.protocol.device.state import (
     DeviceState,
     Fate,
     Mailbox,
-    OutboxRow,
     Step,
     TopicRecord,
     Work,
@@ -169,8 +169,11 @@ def _replied(work: Work, number: int, reply: Reply) -> None:
     refusal = _code(reply.code) if isinstance(reply, Refused) else None
     if row.device is not None:
         work.fates.append(Fate(DeviceId(row.device), row.messages, refusal))
+    request = read_request(row.request)[1] if row.mid is None else None
     if isinstance(reply, Refused):
-        _refused(work, row, reply.code)
+        _refused(work, request, reply.code)
+    if isinstance(request, SlotPut):
+        account.put_answered(work, request)
     if isinstance(reply, PoolCounted):
         more = account.needs_pool(reply.count)
         if more:
@@ -195,14 +198,12 @@ def _segment_over(reply: Reply) -> bool:
     return isinstance(reply, Refused) and reply.code == Code.QUOTA
 
 
-def _refused(work: Work, row: OutboxRow, number: int) -> None:
+def _refused(work: Work, request: Request | None, number: int) -> None:
     """A final refusal. Of a slot's put it may show that this store is an older copy (12.6)."""
-    request = read_request(row.request)[1] if number == Code.CONFLICT else None
-    if not isinstance(request, SlotPut):
-        work.events.append(UploadRefused(_code(number)))
-    elif request.version >= account.newest_put(work.state.core, request):
+    if isinstance(request, SlotPut) and number == Code.CONFLICT:
         life.heal(work)
-    # An older put was overtaken by a later one of ours, and only its answer had been lost.
+    else:
+        work.events.append(UploadRefused(_code(number)))
 
 
 def _code(number: int) -> str:
