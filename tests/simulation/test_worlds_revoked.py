@@ -52,6 +52,35 @@ def test_a_group_that_only_a_revoked_device_knows_is_nobody_elses() -> None:
     assert "delivery: alice: a message of bob2 in epoch 1 in None" in judge(world)
 
 
+def test_to_where_only_a_revoked_device_came_nobody_is_welcomed() -> None:
+    """Alice lacks the secret of alice2's update; bob takes no Welcome of alice2 (1238)."""
+    world = World(1238, "alice bob", pace=0.5).play(
+        Link("alice", "alice2"),
+        Wait(5.0),
+        Found("alice", "g1"),
+        Wait(5.0),
+        Cut("alice", 30.0),
+        Update("alice2", "g1"),
+        Revoke("alice", "alice2"),
+        Wait(60.0),
+        SendDirect("bob", "alice", "hello"),
+        Wait(5.0),
+        Add("alice2", "g1", "bob"),
+        Wait(5.0),
+        Send("alice2", "g1", "1 by alice2"),
+    )
+    assert judge(world.settle()) == []
+    missed = "delivery: bob: a message of alice2 in epoch 2 in None"
+    alice, group = world.devices["alice"], world.groups["g1"]
+    here = [event for event in world.devices["alice2"].events if isinstance(event, EpochLive)]
+    assert here[-1].epoch == 2
+    alice.events.append(here[-1])
+    assert missed in [f"delivery: {each}" for each in Delivery().complaints(world, group)]
+    alice.events.pop()
+    unrevoke(world)
+    assert missed in judge(world)
+
+
 @pytest.fixture
 def stranded() -> World:
     """Bob is alone with bob2, which makes an update that bob misses, adds alice and is revoked."""

@@ -182,17 +182,16 @@ class History:
     members: dict[LogHash, Members] = field(default_factory=dict[LogHash, Members])
     devices: dict[LogHash, Devices] = field(default_factory=dict[LogHash, Devices])
     revoked: set[DeviceId] = field(default_factory=set[DeviceId])  # gone, though not their account
-    tell: set[DeviceId] = field(default_factory=set[DeviceId])  # who told of any epoch
+    tell: dict[DeviceId, int] = field(default_factory=dict[DeviceId, int])  # of which epoch, last
 
     @property
     def head(self) -> int:
         """The last epoch anybody told of."""
         return max(self.hashes, default=0)
 
-    @property
-    def forsaken(self) -> bool:
-        """Whether only revoked devices tell of the group: nobody takes their Welcomes (12.10)."""
-        return self.tell <= self.revoked
+    def forsaken(self, epoch: int) -> bool:
+        """Whether only revoked devices came to an epoch: nobody takes their Welcomes (12.10)."""
+        return self.revoked.issuperset(one for one, last in self.tell.items() if last >= epoch)
 
     def knows(self, epoch: int, log: LogHash | None = None) -> bool:
         """Whether it was told who is in an epoch; a founder whose store was put back may not."""
@@ -235,7 +234,7 @@ def history(world: Evidence, group: GroupId) -> History:
                 roots.add(event.log_hash)
             if isinstance(event, GroupJoined | MembershipChanged | EpochLive):
                 found.hashes.setdefault(event.epoch, set()).add(event.log_hash)
-                found.tell.add(node.device)
+                found.tell[node.device] = max(event.epoch, found.tell.get(node.device, 0))
             if isinstance(event, MembershipChanged):
                 changes[event.log_hash] = Change(event.added, event.removed, event.came, event.went)
                 found.revoked.update(() if event.removed else event.went)

@@ -87,12 +87,13 @@ def _left_alone(promise: "Agreement | NoLoss", world: Evidence, group: GroupId, 
     if place is None or not place.member or place.live:
         return False
     log, others = history(world, group), _others(world, node)
+    unwelcome = log.forsaken(place.epoch)
     lost = {
         name
         for name, one in others.items()
         if one.device in log.revoked
         or _stranded(one, group, log)
-        or (place_of(one, group) is None and (log.forsaken or name in promise.without))
+        or (place_of(one, group) is None and (unwelcome or name in promise.without))
     }
     came = _came(world, group, place.epoch)
     stay = [one for name, one in others.items() if name not in lost]
@@ -191,11 +192,7 @@ def _passed_over(node: Node, group: GroupId, epoch: int) -> bool:
 
 def _waited(node: Node, group: GroupId) -> set[tuple[DeviceId, int]]:
     """Whose keys a node told that it waits for, and in which epochs."""
-    return {
-        (event.device, event.epoch)
-        for event in told(node, group)
-        if isinstance(event, Held) and event.device is not None
-    }
+    return {(event.device, event.epoch) for event in told(node, group) if isinstance(event, Held)}
 
 
 def _keyless(node: Node, group: GroupId, log: History) -> set[tuple[DeviceId, int]]:
@@ -216,8 +213,8 @@ def _keyless(node: Node, group: GroupId, log: History) -> set[tuple[DeviceId, in
 def _let_go(node: Node, group: GroupId, log: History) -> Callable[[int], bool]:
     """Whether a revoked device, though the log has it, told that the group is over, or of nothing.
 
-    So may one that was revoked before its Welcome, or that lacks a secret (12.10). Of a group that
-    only revoked devices know nobody else is told, and of an epoch that only they read no more.
+    So may one that was revoked before its Welcome, or that lacks a secret (12.10). To epochs that
+    only revoked devices came to nobody is welcomed, and who misses a secret of theirs reads none.
     """
     place = place_of(node, group)
     if place is not None and _stranded(node, group, log):
@@ -229,8 +226,9 @@ def _let_go(node: Node, group: GroupId, log: History) -> Callable[[int], bool]:
         and node.device in log.revoked
         and log.was_in(node.device, event.epoch)
     ]
-    never = place is None and (log.forsaken or node.device in log.revoked)
-    return lambda epoch: never or epoch >= min(left, default=epoch + 1)
+    if place is None:
+        return lambda epoch: node.device in log.revoked or log.forsaken(epoch)
+    return lambda epoch: epoch >= min(left, default=epoch + 1)
 
 
 @dataclass(frozen=True, slots=True)
