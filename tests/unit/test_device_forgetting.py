@@ -17,6 +17,7 @@ from groupcrypt.protocol.content import (
 )
 from groupcrypt.protocol.device import Gone, forget
 from groupcrypt.protocol.device.state import Item, SentPayload
+from groupcrypt.protocol.events import MessageFailed
 from groupcrypt.protocol.group.letters import LetterKind, Resend
 from groupcrypt.protocol.identifiers import GroupId, MessageId
 from groupcrypt.testing.device import Device
@@ -171,7 +172,7 @@ def test_what_its_author_deletes_is_gone_in_the_same_step(
 def test_what_is_deleted_before_the_server_has_it_leaves_no_copy_when_it_does(
     scene: tuple[Simulation, GroupId],
 ) -> None:
-    """Broken by: erasing when the deletion is sent, and not again when it settles."""
+    """Broken by: erasing when the deletion is sent, and keeping what settles after."""
     world, group = scene
     gone = say(world, "alice", group, MARK)
     say(world, "alice", group, DeleteContent(gone.message))
@@ -179,6 +180,28 @@ def test_what_is_deleted_before_the_server_has_it_leaves_no_copy_when_it_does(
     alice, bob = world.devices["alice"], world.devices["bob"]
     assert (rows_with(alice), rows_with(bob)) == (0, 0)
     assert len([one for one in waiting(bob) if isinstance(one, DeleteContent)]) == 1
+
+
+@pytest.mark.spec("12.11-7")
+def test_a_word_about_what_is_over_waits_no_longer_or_is_not_kept(
+    scene: tuple[Simulation, GroupId],
+) -> None:
+    """Broken by: keeping what settles; withdrawing what is on its way, whose echo then fails."""
+    world, group = scene
+    alice = world.devices["alice"]
+    gone = say(world, "alice", group, OTHER)
+    world.settle()
+    flying = say(world, "alice", group, EditContent(gone.message, MARK + " on its way"))
+    waits = say(world, "alice", group, EditContent(gone.message, MARK + " waits"))
+    forgotten(world, "alice", gone)
+    failed = [each for each in alice.events if isinstance(each, MessageFailed)]
+    assert failed == [MessageFailed(group, waits.message, "withdrawn")]
+    assert alice.state.groups[group].unsettled[flying.message].over
+    forgotten(world, "alice", gone)  # once more changes nothing
+    assert len([each for each in alice.events if isinstance(each, MessageFailed)]) == 1
+    world.settle()
+    assert (rows_with(alice), rows_with(alice, OTHER)) == (0, 0)
+    assert not alice.state.groups[group].unsettled
 
 
 @pytest.mark.spec("12.11-5", "12.11-6")

@@ -3,7 +3,7 @@
 Rules of this file:
 - What goes: the inbox row that nobody took, the copy for members that lost a key, the copies that
   a device did not acknowledge; and of each, the edits of and reactions to it. What has not been
-  accepted by the server yet is not for forgetting.
+  accepted by the server yet goes as soon as it is.
 - A payload keeps its number, without the item: its receiver counts numbers (12.3).
 - That a message was deleted is not forgotten with it: who did not hear of it yet has to.
 """
@@ -26,10 +26,11 @@ from groupcrypt.protocol.events import (
     DirectReceived,
     DirectSent,
     Event,
+    MessageFailed,
     MessageQueued,
     MessageReceived,
-    MessageSettled,
 )
+from groupcrypt.protocol.group import GroupState
 from groupcrypt.protocol.group.letters import Direct, LetterKind, Resend, Sent
 from groupcrypt.protocol.identifiers import AccountId, GroupId, MessageId
 
@@ -79,9 +80,6 @@ def _deleted(work: Work, event: Event) -> list[Gone]:
             return _named(said.content, None, sender)
         case DirectSent(said=said):
             return _named(said.content, None, me)
-        case MessageSettled(group, message=message):  # what it deletes may have settled with it
-            kept = work.state.groups[group].sent.get(message)
-            return [] if kept is None else _named(read_content(kept.content).content, group, me)
         case _:
             return []
 
@@ -149,6 +147,24 @@ def _sent(work: Work, names: Names) -> None:
         }
         if len(sent) != len(group.sent):
             work.set_group(replace(group, sent=sent))
+        _unsettled(work, work.state.groups[group.id], names)
+
+
+def _unsettled(work: Work, group: GroupState, names: Names) -> None:
+    """What waits and is about these goes; what is on its way is not kept when it is settled."""
+    me = work.state.account
+    kept = dict(group.unsettled)
+    for message, item in group.unsettled.items():
+        own = Gone(group.id, me, message)
+        if not _goes(own, item.content, names):
+            continue
+        if item.upload is None and own not in names:
+            del kept[message]
+            work.events.append(MessageFailed(group.id, message, "withdrawn"))
+        else:
+            kept[message] = replace(item, over=True)
+    if kept != group.unsettled:
+        work.set_group(replace(group, unsettled=kept))
 
 
 def _letters(work: Work, names: Names) -> None:

@@ -58,7 +58,7 @@ from groupcrypt.protocol.sender_key import (
 
 K = TypeVar("K")
 V = TypeVar("V")
-SCHEMA: Final = b"2"
+SCHEMA: Final = b"3"
 NEW_DEVICE: Final = b"link"  # of a device that waits for an account (spec 12.9)
 MAX_ROW: Final = 1 << 24
 Changes = dict[bytes, bytes | None]

@@ -26,12 +26,22 @@ def _from_1(rows: Rows) -> Changes:
     return grown(rows, b"o/", None, []) | links
 
 
+def _from_2(rows: Rows) -> Changes:
+    """Own contents on their way know whether they are over meanwhile (12.11)."""
+    start = len(b"g/") + 32 + len(b"/")
+    return {
+        key: wire.appended(raw, 0)
+        for key, raw in rows.items()
+        if key.startswith(b"g/") and key.startswith(b"msg/", start)
+    }
+
+
 def grown(rows: Rows, prefix: bytes, *values: object) -> Changes:
     """All rows whose key begins with `prefix`, each with so many more fields."""
     return {key: wire.appended(raw, *values) for key, raw in rows.items() if key.startswith(prefix)}
 
 
-UPGRADES: Final[Mapping[bytes, Upgrade]] = {b"1": _from_1}
+UPGRADES: Final[Mapping[bytes, Upgrade]] = {b"1": _from_1, b"2": _from_2}
 
 
 def upgrade(rows: Rows, upgrades: Mapping[bytes, Upgrade] = UPGRADES) -> Changes:

@@ -112,12 +112,14 @@ def _to_send_again(group: GroupState, first: int) -> dict[MessageId, Unsettled]:
     it knows its id; more than they remember is not sent again.
     """
     settled = [
-        (item.message, item.content) for item in group.sent.values() if item.epoch >= first - 1
+        (item.message, item.content, False)
+        for item in group.sent.values()
+        if item.epoch >= first - 1
     ][-RECENT_IDS:]
-    waiting = [(item.message, item.content) for item in group.unsettled.values()]
+    waiting = [(item.message, item.content, item.over) for item in group.unsettled.values()]
     return {
-        MessageId(message): Unsettled(message, content, None, order)
-        for order, (message, content) in enumerate(settled + waiting)
+        MessageId(message): Unsettled(message, content, None, order, over)
+        for order, (message, content, over) in enumerate(settled + waiting)
     }
 
 

@@ -76,10 +76,13 @@ def _receive_own(turn: Turn, header: Header, frame: bytes) -> None:
     sent = dict(group.sent)
     for raw in sealed.messages:
         message = MessageId(raw)
-        content = unsettled.pop(message).content
-        if isinstance(read_content(content).content, LeaveContent):
+        item = unsettled.pop(message)
+        if isinstance(read_content(item.content).content, LeaveContent):
             continue  # the protocol's own; the application never heard of it
-        sent[message] = SentContent(raw, sealed.epoch, sealed.generation, sealed.iteration, content)
+        if not item.over:
+            sent[message] = SentContent(
+                raw, sealed.epoch, sealed.generation, sealed.iteration, item.content
+            )
         turn.events.append(MessageSettled(group.id, group.base.number, message))
     while len(sent) > SENT_KEPT:
         del sent[next(iter(sent))]

@@ -118,6 +118,7 @@ class Unsettled:
     content: Annotated[bytes, Blob(0, limits.MAX_CONTENT_BYTES)]
     upload: Bytes16 | None  # the sealed frame it is in, if any
     order: U64
+    over: bool  # what it says, or is about, was forgotten: once it is settled it is not kept
 
 
 @shape

@@ -36,7 +36,7 @@ def queue(turn: Turn, message: MessageId, content: bytes) -> None:
         return  # the application asks again for what it asked before
     if len(group.unsettled) >= limits.MAX_UNSENT_PER_GROUP:
         raise ContentTooLarge("too many messages wait to be sent: is the server reachable?")
-    item = Unsettled(message, content, None, group.core.queued)
+    item = Unsettled(message, content, None, group.core.queued, over=False)
     turn.set_core(queued=group.core.queued + 1)
     turn.set(unsettled={**group.unsettled, message: item})
 
