@@ -128,6 +128,20 @@ def test_a_rollback_is_noticed_though_more_was_to_be_put_meanwhile() -> None:
     assert told(alice, RolledBack) == 1
 
 
+@pytest.mark.spec("12.6-6")
+def test_a_put_that_is_under_way_is_given_up_by_a_rollback() -> None:
+    world = Simulation(1, "alice")
+    alice = world.devices["alice"]
+    world.settle()
+    reopen(world, alice)
+    ((old, _),) = puts(alice)
+    alice.adopt(device.restored(alice.state, now=world.now, entropy=alice.entropy))
+    ((_, put),) = puts(alice)
+    assert put.version > 65_536
+    answered(world, alice, old, Refused(Code.CONFLICT, 0))
+    assert told(alice, RolledBack) == 1
+
+
 @pytest.mark.spec("12.6-5")
 @pytest.mark.parametrize("openings", [1, 12])
 @pytest.mark.parametrize("grouped", [True, False])
