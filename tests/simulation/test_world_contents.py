@@ -16,6 +16,7 @@ from groupcrypt.protocol.events import (
     Receipt,
 )
 from groupcrypt.protocol.primitives import Entropy
+from groupcrypt.testing.checkers.conversations import Directs
 from groupcrypt.testing.world import Faults, World, judge
 from groupcrypt.testing.world.actions import (
     Action,
@@ -238,6 +239,19 @@ def test_a_lost_and_a_doubled_direct_message_are_found(world: World) -> None:
     bob.events = [each for each in bob.events if not isinstance(each, DirectReceived)]
     missed = f"direct messages: bob was not shown {len(came)} messages of alice"
     assert complaints(world, "direct messages") == [missed]
+    gone = {("alice", each.message) for each in came}
+    assert Directs(forgotten=gone).complaints(world) == []
+    assert Directs(forgotten={("bob", message) for _, message in gone}).complaints(world) != []
+
+
+def test_what_was_over_before_it_was_acknowledged_is_known_to_be_gone() -> None:
+    world = World(6, "alice bob").play(*BEGIN[:2], Wait(20.0), Cut("bob", 60.0))
+    world.play(SendDirect("alice", "bob", "five seconds", expires=5), Wait(1.0))
+    world.play(SendDirect("alice", "bob", "for good"), Wait(20.0))
+    names = [name for name, _ in world.chores.forgotten]
+    assert names == ["alice"]
+    world.settle()
+    assert judge(world) == []
 
 
 def test_a_timer_that_one_side_does_not_have_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,10 +142,12 @@ class Directs:
     """An accepted direct message is shown once at every device of both accounts.
 
     If one of the two came later, from the first one on that was shown: they may have to hear of
-    each other. Of and to one that was revoked, nothing is promised.
+    each other. Of and to one that was revoked, nothing is promised, nor of what was over or deleted
+    before it was acknowledged: `forgotten`, by the senders' names (spec 12.11).
     """
 
     without: Collection[str] = NOBODY
+    forgotten: Collection[tuple[str, MessageId]] = frozenset[tuple[str, MessageId]]()
 
     def complaints(self, world: Evidence) -> list[str]:
         gone, newer = revoked(world), late(world)
@@ -163,6 +165,7 @@ class Directs:
                     message
                     for message, to in accepted.items()
                     if other.account in (to, node.account)
+                    and (sender, message) not in self.forgotten
                 ]
                 if not newer.isdisjoint((sender, name)):
                     came = [at for at, message in enumerate(theirs) if message in got]

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from groupcrypt.errors import LocalError
-from groupcrypt.protocol import device
+from groupcrypt.protocol import device, wire
 from groupcrypt.protocol.attachment import FileKey, seal_chunk
 from groupcrypt.protocol.broadcast import (
     BlobHeld,
@@ -24,7 +24,8 @@ from groupcrypt.protocol.broadcast import (
 )
 from groupcrypt.protocol.content import read_content
 from groupcrypt.protocol.conversation import Spoken
-from groupcrypt.protocol.device.state import DeviceState, OutgoingFile
+from groupcrypt.protocol.device.state import DeviceState, Item, OutgoingFile
+from groupcrypt.protocol.group.letters import Direct, LetterKind, Sent
 from groupcrypt.protocol.identifiers import MessageId
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.world.book import Place
@@ -66,6 +67,7 @@ class Chores:
 
     def forgot(self, host: Host, before: DeviceState) -> None:
         """Note the copies for lost keys that went in a step, as what they say is over."""
+        self._letters(host, before)
         for name, held in before.groups.items():
             after = host.state.groups.get(name)
             if after is None or (after.sent is held.sent and after.unsettled is held.unsettled):
@@ -95,6 +97,21 @@ class Chores:
                 return  # it may not have come so far: who comes back forgets again
             host.book = host.book.buried(over)
         self.look(host)
+
+    def _letters(self, host: Host, before: DeviceState) -> None:
+        """A payload that stays without one of its contents: nothing else takes one out."""
+        for device_id, peer in before.peers.items():
+            after = host.state.peers.get(device_id)
+            if after is None or after.unacked is peer.unacked:
+                continue
+            for number, sent in peer.unacked.items():
+                left = after.unacked.get(number, sent).items
+                gone = [item for item in sent.items if left is not sent.items and item not in left]
+                self.forgotten |= {
+                    (host.name, MessageId(_letter(item).message))
+                    for item in gone
+                    if item.kind in (LetterKind.DIRECT, LetterKind.SENT)
+                }
 
     # --- files ----------------------------------------------------------------------------------
 
@@ -152,6 +169,12 @@ class Chores:
                     h.state, message, code, now=now, entropy=entropy
                 ),
             )
+
+
+def _letter(item: Item) -> Direct | Sent:
+    if item.kind == LetterKind.DIRECT:
+        return wire.decode(Direct, item.body)
+    return wire.decode(Sent, item.body)
 
 
 def sealed_file(row: OutgoingFile) -> bytes:

@@ -89,7 +89,7 @@ def talked(world: World) -> list[str]:
     }
     found = _named("convergence", Convergence(without).complaints(world))
     found += _named("receipts", ToTheAuthor(without).complaints(world))
-    found += _named("direct messages", Directs(without).complaints(world))
+    found += _named("direct messages", Directs(without, world.chores.forgotten).complaints(world))
     found += _named("timers", Timers(timers, without).complaints(world))
     found += _named("vanishing", vanishing(world).complaints())
     return found + _named("files", unsent_files(world))
