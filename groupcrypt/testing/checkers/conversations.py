@@ -58,11 +58,13 @@ class _Known:
     line: Line = field(default_factory=Line)
     words: set[Reference] = field(default_factory=set[Reference])
 
-    @property
-    def shown(self) -> tuple[object, ...]:
-        """All that there is to see of it."""
-        said = None if self.line.spoken is None else self.line.spoken.said
-        beside = None if said is None else (said.content, said.time, said.expires)
+    def shown(self, again: Collection[MessageId]) -> tuple[object, ...]:
+        """All that there is to see of it; of what was said again, without when and how long."""
+        beside: tuple[object, ...] = ()
+        if self.line.spoken is not None:
+            said = self.line.spoken.said
+            once = self.line.spoken.message not in again
+            beside = (said.content, said.time, said.expires) if once else (said.content,)
         return self.line.deleted, beside, self.line.text, sorted(self.line.reactions.items())
 
 
@@ -78,9 +80,14 @@ def _lines(node: Node) -> dict[Key, _Known]:
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
-    """Who has all that was said of a message shows the same of it, in whatever order it came."""
+    """Who has all that was said of a message shows the same of it, in whatever order it came.
+
+    `again`: messages of files that a device put back said again: each shows when it was said, and
+    for how long it is shown, as it heard it first (spec 14.5).
+    """
 
     without: Collection[str] = NOBODY
+    again: Collection[MessageId] = frozenset[MessageId]()
 
     def complaints(self, world: Evidence) -> list[str]:
         several = {
@@ -95,8 +102,9 @@ class Convergence:
         for name, lines in several.items():
             for key, known in lines.items():
                 if known.words == said[key]:
-                    other, shown = first.setdefault(key, (name, known.shown))
-                    if shown != known.shown:
+                    mine = known.shown(self.again)
+                    other, shown = first.setdefault(key, (name, mine))
+                    if shown != mine:
                         found.append(f"{other} and {name} show a message differently")
         return found
 
@@ -218,7 +226,7 @@ class Timers:
 
     `shown`: what each node shows for each account. Where a word about it failed visibly, nothing
     is promised; nor of a device that came later and heard no such word, since the other account
-    may not have known of it.
+    may not have known of it; nor where somebody missed the word of a revoked device (12.10).
     """
 
     shown: Mapping[str, Mapping[AccountId, int]]
@@ -227,24 +235,41 @@ class Timers:
     def complaints(self, world: Evidence) -> list[str]:
         gone, newer = revoked(world), late(world)
         unsure = {world.devices[name].account for name in self.without if name in world.devices}
+        ended = [node for node in world.devices.values() if node.device in gone]
+        lost = [each for node in ended for each in _set(node)]
         seen: dict[frozenset[AccountId], dict[str, int]] = {}
-        failed: set[frozenset[AccountId]] = set()
+        void: set[frozenset[AccountId]] = set()
         for name, node in world.devices.items():
-            failed |= {
+            words = _timers(node)
+            void |= {
                 frozenset((node.account, event.to))
                 for event in node.events
-                if isinstance(event, DirectFailed) and event.message in _timers(node)
+                if isinstance(event, DirectFailed) and event.message in words
             }
+            if node.device in gone:
+                continue
+            void |= {talk for talk, word in lost if node.account in talk and word not in words}
             heard_of = {talk for talk, said in heard(node) if _is_timer(said)}
-            for account, seconds in self.shown[name].items() if node.device not in gone else ():
+            for account, seconds in self.shown[name].items():
                 talk = frozenset((node.account, account))
                 if talk in heard_of or name not in newer:
                     seen.setdefault(talk, {})[name] = seconds
         return [
             f"{' and '.join(sorted(several))} show messages for different times"
             for talk, several in seen.items()
-            if talk not in failed and not talk & unsure and len(set(several.values())) > 1
+            if talk not in void and not talk & unsure and len(set(several.values())) > 1
         ]
+
+
+def _set(node: Node) -> Iterator[tuple[frozenset[AccountId], MessageId]]:
+    """The timers that a node said itself: in which conversation, and the word."""
+    for event in node.events:
+        match event:
+            case MessageQueued(to=to, message=message, said=said) if to is not None:
+                if isinstance(said.content, TimerContent):
+                    yield frozenset((node.account, to)), message
+            case _:
+                pass
 
 
 def _timers(node: Node) -> set[MessageId]:

@@ -7,6 +7,7 @@ Rules of this file:
 - A file's bytes follow from its name: a disk is not part of a world (spec 14.5).
 """
 
+from collections import Counter
 from functools import partial
 from typing import Final
 
@@ -26,7 +27,7 @@ from groupcrypt.protocol.content import read_content
 from groupcrypt.protocol.conversation import Spoken
 from groupcrypt.protocol.device.state import DeviceState, Item, OutgoingFile
 from groupcrypt.protocol.group.letters import Direct, LetterKind, Sent
-from groupcrypt.protocol.identifiers import MessageId
+from groupcrypt.protocol.identifiers import AccountId, MessageId
 from groupcrypt.testing.entropy import SeededEntropy
 from groupcrypt.testing.world.book import Place
 from groupcrypt.testing.world.carrier import LEAST, RETRY, Bring, Carrier
@@ -50,6 +51,7 @@ class Chores:
         self._carrier, self._server, self._chance = carrier, server, chance
         self._bring = bring
         self.forgotten: set[tuple[str, MessageId]] = set()  # who has which no more
+        self.files: Counter[MessageId] = Counter()  # how often its message was said
 
     def look(self, host: Host) -> None:
         """See what there is to do for the application of a device."""
@@ -62,6 +64,11 @@ class Chores:
         if host.state.files and not running.uploading:
             running.uploading = True
             self._soon(host)
+
+    @property
+    def said_again(self) -> set[MessageId]:
+        """Messages of files that were said more than once: by who was put back (spec 14.5)."""
+        return {message for message, times in self.files.items() if times > 1}
 
     # --- forgetting -----------------------------------------------------------------------------
 
@@ -99,19 +106,35 @@ class Chores:
         self.look(host)
 
     def _letters(self, host: Host, before: DeviceState) -> None:
-        """A payload that stays without one of its contents: nothing else takes one out."""
+        """Direct messages in no letter any more, sealed or waiting, as they are over (12.11)."""
         for device_id, peer in before.peers.items():
             after = host.state.peers.get(device_id)
-            if after is None or after.unacked is peer.unacked:
+            if after is None or (after.unacked is peer.unacked and after.waiting is peer.waiting):
                 continue
-            for number, sent in peer.unacked.items():
-                left = after.unacked.get(number, sent).items
-                gone = [item for item in sent.items if left is not sent.items and item not in left]
-                self.forgotten |= {
-                    (host.name, MessageId(_letter(item).message))
-                    for item in gone
-                    if item.kind in (LetterKind.DIRECT, LetterKind.SENT)
-                }
+            # A payload that is still there lost it to nothing else; what waited may be in one now.
+            went = [
+                item
+                for number, sent in peer.unacked.items()
+                if number in after.unacked and after.unacked[number].items is not sent.items
+                for item in sent.items
+            ]
+            left = {id(item) for sent in after.unacked.values() for item in sent.items}
+            left |= {id(item) for item in after.waiting}
+            for item in (*went, *peer.waiting):
+                if item.kind in (LetterKind.DIRECT, LetterKind.SENT) and id(item) not in left:
+                    self._letter(host, AccountId(peer.core.account), item)
+
+    def _letter(self, host: Host, to: AccountId, item: Item) -> None:
+        letter: Direct | Sent
+        if item.kind == LetterKind.SENT:
+            letter = wire.decode(Sent, item.body)
+            to = AccountId(letter.to)
+        else:
+            letter = wire.decode(Direct, item.body)
+        message = MessageId(letter.message)
+        spoken = Spoken(host.account, message, read_content(letter.content))
+        if host.book.without(Place(None, to), spoken, host.clock):
+            self.forgotten.add((host.name, message))
 
     # --- files ----------------------------------------------------------------------------------
 
@@ -153,6 +176,7 @@ class Chores:
     def _send(self, host: Host, message: MessageId, row: OutgoingFile) -> None:
         """The message that names it; where that cannot be said any more, none."""
         host.running.blob = None
+        self.files[message] += 1
         tag = (sealed_file(row)[:32],)
         try:
             self._bring(
@@ -169,12 +193,6 @@ class Chores:
                     h.state, message, code, now=now, entropy=entropy
                 ),
             )
-
-
-def _letter(item: Item) -> Direct | Sent:
-    if item.kind == LetterKind.DIRECT:
-        return wire.decode(Direct, item.body)
-    return wire.decode(Sent, item.body)
 
 
 def sealed_file(row: OutgoingFile) -> bytes:

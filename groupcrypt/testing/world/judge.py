@@ -87,7 +87,8 @@ def talked(world: World) -> list[str]:
         }
         for name, host in world.devices.items()
     }
-    found = _named("convergence", Convergence(without).complaints(world))
+    again = world.chores.said_again
+    found = _named("convergence", Convergence(without, again).complaints(world))
     found += _named("receipts", ToTheAuthor(without).complaints(world))
     found += _named("direct messages", Directs(without, world.chores.forgotten).complaints(world))
     found += _named("timers", Timers(timers, without).complaints(world))
