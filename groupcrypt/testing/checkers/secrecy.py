@@ -7,8 +7,8 @@ Rules of this file:
 - What is tried is in `adversary`; these two only say who may open what.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from groupcrypt.protocol import device
 from groupcrypt.protocol.device.state import TopicRecord
@@ -117,16 +117,22 @@ class Thief:
     rows: Mapping[bytes, bytes]
     at: float
     told: int
-    knows: Adversary = field(default_factory=Adversary)
 
-    def listen(self, tape: Tape) -> None:
-        """Go on with the copy: read all there is in every topic it can follow."""
+    def listen(self, tape: Tape, without: Collection[DeviceId] = ()) -> Adversary:
+        """Go on with the copy: read all there is in every topic it can follow.
+
+        `without`: nothing that these devices send on a session of before is opened.
+        """
         entropy = SeededEntropy(b"thief of " + self.victim.device)
-        copy = Device("thief", entropy, device.load(self.rows), dict(self.rows))
-        self.knows.watch(copy)
+        state = device.load(self.rows)
+        peers = {name: peer for name, peer in state.peers.items() if name not in without}
+        copy = Device("thief", entropy, replace(state, peers=peers), dict(self.rows))
+        knows = Adversary()
+        knows.watch(copy)
         while record := _unread(copy, tape):
             copy.adopt(device.receive(copy.state, record, now=self.at, entropy=entropy))
-        self.knows.think()
+        knows.think()
+        return knows
 
     def healed(self, group: GroupId) -> MembershipChanged | None:
         """The update that the victim made since and that took effect; None: not healed."""
@@ -157,7 +163,8 @@ def _unread(copy: Device, tape: Tape) -> TopicRecord | None:
 class Healing:
     """From the epoch that its own update opened on, a thief of a device opens nothing more.
 
-    But in a log in which another entry stands in that place.
+    But in a log in which another entry stands in that place, and but for what he gets on the
+    session of before with a device that is not in that epoch: the update starts none anew with it.
     """
 
     watch: Watch
@@ -181,15 +188,20 @@ class Healing:
             healed = thief.healed(group)
             if healed is None:
                 continue
-            thief.listen(self.tape)
             name, epoch = thief.victim.name, healed.epoch
+            absent = [
+                each
+                for each in device.load(thief.rows).peers
+                if not log.was_in(each, epoch, healed.log_hash)
+            ]
+            knows = thief.listen(self.tape, without=absent)
             others = log.hashes[epoch] - {healed.log_hash}
             found += [
                 f"{name} healed in epoch {epoch}: a thief opened {record.place.epoch}"
                 for record in records
                 if record.place.epoch >= epoch
                 and others.isdisjoint(log.line(record.place.log_hash))
-                and thief.knows.attack(record).contents
+                and knows.attack(record).contents
             ]
         return found
 
