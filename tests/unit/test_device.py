@@ -792,6 +792,19 @@ def test_an_update_leaves_no_old_prekey(shared: World) -> None:
     assert set(device.wanted(step.state, now=world.now)) == others
 
 
+@pytest.mark.spec("10.6-8")
+def test_so_does_the_update_of_who_is_alone_in_its_group() -> None:
+    """Broken by: replacing prekeys only where the new secret is sent to somebody."""
+    entropy = SeededEntropy(7)
+    state = device.create("alice", "memory:1", bytes(32), now=1.0, entropy=entropy).state
+    before = device.create_group(state, "climbers", now=1.0, entropy=entropy).state
+    (group,) = before.groups
+    after = device.update(before, group, now=1.0, entropy=entropy).state
+    assert after.prekeys.previous == ()
+    assert not set(after.prekeys.one_time) & set(before.prekeys.one_time)
+    assert after.core.put_token != before.core.put_token
+
+
 # --- 12.7, and the whole -------------------------------------------------------------------------
 
 

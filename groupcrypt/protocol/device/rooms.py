@@ -57,7 +57,7 @@ from groupcrypt.protocol.group.letters import (
 )
 from groupcrypt.protocol.identifiers import AccountId, DeviceId, GroupId, LogHash
 from groupcrypt.protocol.identity import read_account_record
-from groupcrypt.protocol.membership import stays
+from groupcrypt.protocol.membership import Op, stays
 from groupcrypt.protocol.primitives import ZERO32
 
 RECORD_SECONDS = 30 * 24 * 3600
@@ -125,7 +125,7 @@ def absorb(work: Work, turn: Turn) -> None:
                 gate=letter.gate,
                 renew=letter.renew or None,
             )
-    if any(letter.renew for letter in turn.letters):
+    if _heals(group, before):
         own.replace_prekeys(work)
     for device in turn.introduce:
         _introduce(work, group, device)
@@ -135,6 +135,13 @@ def absorb(work: Work, turn: Turn) -> None:
         strays.forget_early(work, group)
     if before is not None and before.member and not group.member:
         _return(work, group)
+
+
+def _heals(group: GroupState, before: GroupState | None) -> bool:
+    """Whether this device has just made an `update`, also where nobody else is to hear of it."""
+    pending = group.core.pending
+    known = None if before is None else before.core.pending
+    return pending is not None and pending != known and pending.intent.op == Op.UPDATE
 
 
 def _account_of(work: Work, group: GroupState, device: DeviceId) -> AccountId | None:
