@@ -56,6 +56,7 @@ from groupcrypt.protocol.group.letters import (
     Addresses,
     Direct,
     LogPart,
+    Resend,
     Welcome,
     WelcomeRequest,
     log_parts,
@@ -413,6 +414,17 @@ def test_a_leave_outside_of_a_group_is_refused(shared: World) -> None:
     step = receive(world, "bob", record)
     assert codes(step.events) == ["not-allowed"]
     assert step.state.inbox == world.devices["bob"].state.inbox
+
+
+@pytest.mark.spec("12.11-1")
+def test_contents_for_a_group_that_is_left_are_not_set_aside(shared: World) -> None:
+    """Broken by: keeping them with the letters that wait for a Welcome, where nothing forgets."""
+    world, group = shared
+    made, alice = work(world, "dave"), world.devices["alice"].state
+    letter = Resend(group, 1, 0, 0, ((bytes(16), write_content(TextContent("x"), time=1)),))
+    sender = Sender(alice.device, alice.account, proven=True)
+    rooms.receive_item(made, sender, LetterKind.RESEND, wire.encode(letter))
+    assert made.state.strays == {}
 
 
 @pytest.mark.spec("12.3-6")

@@ -289,8 +289,10 @@ def _group_letter(
         run(work, group, lambda turn: groups.receive_letter(turn, device, kind, body))
         if state.member and kind == LetterKind.LOG_PART:
             strays.remember(work, Stray(group, device, kind, body))
-        if state.member or kind in (LetterKind.RESEND, LetterKind.KEY_REQUEST):
+        if state.member or kind == LetterKind.KEY_REQUEST:
             return
+    if kind == LetterKind.RESEND:
+        return  # of a time before: it would stay here with contents that are over (12.11)
     distribution = kind == LetterKind.DISTRIBUTION
     if state is not None and distribution:
         late = sender_key.read_distribution(body).epoch <= state.core.head
