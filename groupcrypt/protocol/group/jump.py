@@ -97,11 +97,9 @@ def _ahead(turn: Turn) -> list[DeviceId]:
 def answer(group: GroupState, device: DeviceId, after: int) -> list[Letter]:
     """The signed entries since `after`, and the last one's secret if the asker is a member in it.
 
-    They end at the live epoch; at the head if the secret of that one is erased.
+    They end at the live epoch: what waits for a confirm may be superseded, and is nobody's yet.
     """
     last = group.base
-    if not holds_secret(last) and holds_secret(group.head) and device in group.roster.devices:
-        last = group.head
     if last.number <= after:
         return []
     entries = group.log[after + 1 : last.number + 1]
