@@ -203,6 +203,7 @@ class Written:
 
 async def test_a_terminal_is_drawn_anew_without_what_disappeared() -> None:
     terminal, written = Terminal(), Written()
+    # The terminal writes to a file of the test in place of the screen; nothing public swaps it.
     terminal._writer = written  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]
     for key, text in enumerate(("one", "two", "three")):
         await terminal.say(text, "", key)

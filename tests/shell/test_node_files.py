@@ -148,6 +148,7 @@ async def test_a_file_whose_message_is_deleted_is_gone_from_the_server(tmp_path:
         attachment = await received(bob)
         assert blob_of(made)
         await contact.delete(message)
+        # Only the engine in memory is made here, and no request of the wire lists its blobs.
         await until(lambda: not made.engine._model.blobs._blobs)  # type: ignore[attr-defined]
         with pytest.raises(FileGone):
             await attachment.save(tmp_path)
@@ -495,6 +496,7 @@ async def test_a_cancelled_upload_is_taken_back(tmp_path: Path) -> None:
         engine.pause = 0
         await contact.send("instead")
         assert (await anext(bob.messages())).text == "instead"
+        # Only the engine in memory is made here, and no request of the wire lists its blobs.
         await until(lambda: not made.engine._model.blobs._blobs)  # type: ignore[attr-defined]
 
 
